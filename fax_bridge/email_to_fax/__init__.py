@@ -1,0 +1,1 @@
+"""E-mail to fax, a file for each step that a message meets."""

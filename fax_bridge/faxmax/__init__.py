@@ -1,0 +1,1 @@
+"""All that is known or guessed of FaxMAX, and a stand-in for it."""

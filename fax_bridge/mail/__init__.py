@@ -1,0 +1,1 @@
+"""Mail that leaves us: what it says (compose, words) and how it goes (relay)."""

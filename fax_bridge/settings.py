@@ -1,0 +1,380 @@
+"""Every setting with its type, its default and its meaning.
+
+Settings are strict: a key that nothing reads refuses to start, because a typing error in ``networks`` must
+not open the gateway. Where they come from is in :mod:`fax_bridge.setting_sources`.
+"""
+
+import re
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fax_bridge.fax import Language, Paper, Resolution, ResultClass
+from fax_bridge.numbers import BadNumber, is_region, read_number
+from fax_bridge.setting_types import (
+    Address,
+    Domain,
+    Duration,
+    FromHeader,
+    Listen,
+    Network,
+    Seconds,
+    Zone,
+    is_loopback,
+)
+
+MIN_SECRET = 16
+"""Characters that a webhook secret needs: it is all that keeps a stranger from writing pushes."""
+
+
+class SettingsError(ValueError):
+    """The settings cannot run; ``faults`` has a line for each thing to mend."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
+    SECRETS: ClassVar[frozenset[str]] = frozenset()
+    """Keys of which ``KEY_file`` may name a file with the value."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def read_secret_files(cls, values: object) -> object:
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        for key in cls.SECRETS & {k.removesuffix("_file") for k in values if k.endswith("_file")}:
+            name = values.pop(f"{key}_file")
+            if key in values:
+                raise ValueError(f"both {key} and {key}_file are given. Keep one of them.")
+            try:
+                text = Path(name).read_text(encoding="utf-8").strip()
+            except (OSError, TypeError, UnicodeDecodeError) as fault:
+                why = getattr(fault, "strerror", None) or type(fault).__name__
+                raise ValueError(
+                    f"{key}_file: cannot read {name} ({why}). Check the path and its owner."
+                ) from None
+            values[key] = text.splitlines() if key == "secrets" else text
+        return values
+
+
+class Smtp(Section):
+    listen: tuple[Listen, ...] = (Listen(host="127.0.0.1", port=8025),)
+    domains: tuple[Domain, ...] = Field(min_length=1)
+    """What stands behind the @ of a fax address; the first is where replies to received faxes go."""
+    max_message_bytes: int = Field(default=26_214_400, gt=0)
+    max_recipients: int = Field(default=100, ge=100)
+    """RFC 5321 §4.5.3.1.8 asks for at least 100."""
+
+
+class StoreSettings(Section):
+    SECRETS = frozenset({"url"})
+    url: str = "sqlite:////var/lib/fax-bridge/fax-bridge.db"
+
+    @field_validator("url")
+    @classmethod
+    def known_scheme(cls, url: str) -> str:
+        if not url.startswith("sqlite:///") or len(url) <= len("sqlite:///"):
+            raise ValueError('no such store. Write "sqlite:////ABSOLUTE/PATH.db" (four slashes).')
+        return url
+
+    @property
+    def path(self) -> Path:
+        return Path(self.url.removeprefix("sqlite:///"))
+
+
+class StatusMeaning(Section):
+    """What one literal of FaxMAX's ``status`` or ``result_message`` means."""
+
+    result: ResultClass = Field(alias="class")
+    final: bool
+
+
+class Account(Section):
+    """One FaxMAX account: how we reach it, and how its faxes look."""
+
+    SECRETS = frozenset({"token", "password"})
+    url: str = "https://faxmax.net/api/v1"
+    token: SecretStr = SecretStr("")
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    token_field: Literal["token_", "token"] = "token_"  # noqa: S105 — the name of a field, not a token
+    cli: str = ""
+    paper_size: Paper = Paper.A4
+    resolution: Resolution = Resolution.FINE
+    superfine: str = "superfine"
+    """How ``superfine`` is spelled on the wire; the API page is of two minds."""
+    ca_file: Path | None = None
+    proxy: str = ""
+    timeout: Duration = Seconds(300.0)
+    """How long FaxMAX may take to answer; it may render before it does."""
+    max_concurrent: int = Field(default=4, ge=1)
+
+    @field_validator("ca_file", mode="before")
+    @classmethod
+    def no_file(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("ca_file")
+    @classmethod
+    def file_exists(cls, value: Path | None) -> Path | None:
+        if value and not value.is_file():
+            raise ValueError(
+                f"{value} is not there. Name a file with the CA certificates in PEM, or leave it out."
+            )
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def safe_url(cls, url: str) -> str:
+        found = re.fullmatch(r"(https?)://(\[[^\]]+\]|[^/:@]+)(:\d+)?(/\S*)?", url)
+        if not found:
+            raise ValueError(f'"{url}" is no web address. Write e.g. "https://faxmax.net/api/v1".')
+        if found[1] == "http" and not is_loopback(found[2].strip("[]")):
+            raise ValueError("plain http would show the token and the faxes on the way. Write https://.")
+        return url
+
+    def credentials(self) -> dict[str, str]:
+        """The params that prove who we are (API page, ``token`` and its footnotes)."""
+        if token := self.token.get_secret_value():
+            return {self.token_field: token}
+        return {"username": self.username, "password": self.password.get_secret_value()}
+
+    @property
+    def has_credentials(self) -> bool:
+        return bool(self.token.get_secret_value() or (self.username and self.password.get_secret_value()))
+
+
+class FaxMax(Account):
+    """The account named ``default``, further accounts, and what holds for all of them."""
+
+    accounts: dict[str, dict[str, Any]] = {}
+    unknown_window: Duration = Seconds(1800.0)
+    confirm_within: Duration = Seconds(14400.0)
+    queue_lifetime: Duration = Seconds(172800.0)
+    on_unknown: Literal["report", "retry"] = "report"
+    retry_first: Duration = Seconds(30.0)
+    retry_longest: Duration = Seconds(1800.0)
+    timezone: Zone = "Europe/Istanbul"
+    status_map: dict[str, StatusMeaning] = {}
+    auth_error_codes: tuple[int, ...] = (401, 403)
+    """JSON-RPC error codes that mean bad credentials; FaxMAX documents none."""
+
+    @model_validator(mode="after")
+    def every_account_stands(self) -> Self:
+        for name in ("default", *self.accounts):
+            try:
+                account = self.account(name)
+            except ValidationError as fault:
+                raise ValueError(f"account {name}: {fault.errors()[0]['msg']}") from None
+            if account.token.get_secret_value() and account.username:
+                raise ValueError(f"account {name} has both a token and a username. Keep one of them.")
+            if not account.has_credentials:
+                raise ValueError(
+                    f"account {name} has no credentials. Give faxmax.token (or faxmax.token_file), "
+                    "or faxmax.username and faxmax.password."
+                )
+        return self
+
+    def account(self, name: str) -> Account:
+        """The account with what it leaves open taken from ``[faxmax]``. Raises ``KeyError``."""
+        own = {} if name == "default" and name not in self.accounts else self.accounts[name]
+        shared = {key: getattr(self, key) for key in Account.model_fields}
+        if "token" in own or "token_file" in own:
+            shared |= {"username": "", "password": ""}
+        elif "username" in own:
+            shared |= {"token": ""}
+        for key in own:
+            shared.pop(key.removesuffix("_file"), None)
+        return Account.model_validate(shared | own)
+
+    @property
+    def account_names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(("default", *self.accounts)))
+
+
+class Webhook(Section):
+    SECRETS = frozenset({"secrets"})
+    listen: tuple[Listen, ...] = (Listen(host="127.0.0.1", port=8080),)
+    secrets: tuple[SecretStr, ...] = Field(min_length=1)
+    max_body_bytes: int = Field(default=104_857_600, gt=0)
+
+    @field_validator("secrets")
+    @classmethod
+    def long_enough(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in secrets:
+            text = secret.get_secret_value()
+            if len(text) < MIN_SECRET or not re.fullmatch(r"[A-Za-z0-9._~-]+", text):
+                raise ValueError(
+                    f"a secret needs at least {MIN_SECRET} characters, of A-Z a-z 0-9 . _ ~ - only. "
+                    "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+                )
+        return secrets
+
+
+class RelaySettings(Section):
+    SECRETS = frozenset({"url"})
+    url: SecretStr = SecretStr("smtp://127.0.0.1:25")
+    from_: FromHeader = Field(alias="from")
+    ca_file: Path | None = None
+    timeout: Duration = Seconds(60.0)
+    retry_first: Duration = Seconds(30.0)
+    retry_longest: Duration = Seconds(3600.0)
+    queue_lifetime: Duration = Seconds(432000.0)
+
+    @field_validator("ca_file", mode="before")
+    @classmethod
+    def no_file(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("url")
+    @classmethod
+    def known_scheme(cls, url: SecretStr) -> SecretStr:
+        scheme = url.get_secret_value().split(":", 1)[0]
+        if scheme not in {"smtp", "smtp+starttls", "smtps", "lmtp", "maildir"}:
+            raise ValueError(
+                f'"{scheme}:" is no way to send mail. Write smtp://HOST:25, smtp+starttls://, smtps://, '
+                "lmtp:// or maildir:///DIR."
+            )
+        return url
+
+
+class Inbound(Section):
+    fallback: Address
+    """Gets the received faxes that no route takes, and the operator's alerts."""
+
+
+class Numbers(Section):
+    region: str = "TR"
+
+    @field_validator("region")
+    @classmethod
+    def known_region(cls, region: str) -> str:
+        if not is_region(region):
+            raise ValueError(f'"{region}" is no region. Write its two letters, e.g. "TR".')
+        return region
+
+
+class Reports(Section):
+    language: Language = Language.TR
+    timezone: Zone = "Europe/Istanbul"
+
+
+class Sender(Section):
+    """Who may send. The conditions within an entry all have to hold; the first entry that fits is taken."""
+
+    match: str = Field(min_length=1)
+    """The envelope sender; ``*`` is any run of characters. The whole address has to fit."""
+    networks: tuple[Network, ...] = ()
+    account: str = "default"
+    language: Language | None = None
+    cli: str = ""
+    paper_size: Paper | None = None
+    resolution: Resolution | None = None
+
+    @model_validator(mode="after")
+    def has_a_condition(self) -> Self:
+        if not self.networks:
+            raise ValueError(
+                f'"{self.match}" has no condition beside match, and an envelope sender proves nothing. '
+                'Add networks, e.g. networks = ["192.168.1.0/24"].'
+            )
+        return self
+
+    def fits(self, mail_from: str) -> bool:
+        pattern = ".*".join(re.escape(piece) for piece in self.match.lower().split("*"))
+        return bool(re.fullmatch(pattern, mail_from.lower(), re.DOTALL))
+
+
+class Route(Section):
+    called: str
+    to: tuple[Address, ...] = Field(min_length=1)
+
+
+class Log(Section):
+    format: Literal["human", "json"] = "human"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(BaseSettings):
+    """All of it. :func:`fax_bridge.setting_sources.load` is the way to get one."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FAX_BRIDGE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+    smtp: Smtp
+    store: StoreSettings = StoreSettings()
+    faxmax: FaxMax
+    webhook: Webhook
+    relay: RelaySettings
+    inbound: Inbound
+    numbers: Numbers = Numbers()
+    reports: Reports = Reports()
+    log: Log = Log()
+    senders: tuple[Sender, ...] = Field(min_length=1)
+    routes: tuple[Route, ...] = ()
+    templates_dir: Path | None = None
+    """Templates found here win over those that come with the program."""
+
+    @field_validator("templates_dir")
+    @classmethod
+    def directory_exists(cls, value: Path | None) -> Path | None:
+        if value and not value.is_dir():
+            raise ValueError(f"{value} is no directory. Make it, or leave templates_dir out.")
+        return value
+
+    @model_validator(mode="after")
+    def names_agree(self) -> Self:
+        faults = []
+        for place, number in (
+            ("faxmax.cli", self.faxmax.cli),
+            *(
+                (f"faxmax.accounts.{name}.cli", own.get("cli", ""))
+                for name, own in self.faxmax.accounts.items()
+            ),
+            *((f"senders[{i}].cli", sender.cli) for i, sender in enumerate(self.senders)),
+            *((f"routes[{i}].called", route.called) for i, route in enumerate(self.routes)),
+        ):
+            try:
+                if number or place.endswith("called"):
+                    read_number(number, self.numbers.region)
+            except BadNumber as fault:
+                faults.append(f'{place}: {fault}. Write it with its country code, e.g. "902162222525".')
+        for i, sender in enumerate(self.senders):
+            if sender.account not in self.faxmax.account_names:
+                known = ", ".join(self.faxmax.account_names)
+                faults.append(
+                    f'senders[{i}].account: there is no account "{sender.account}". Known: {known}.'
+                )
+        places = [str(listen) for listen in (*self.smtp.listen, *self.webhook.listen) if listen.port]
+        faults += [
+            f"smtp.listen / webhook.listen: {place} is given twice. Give each listener a port of its own."
+            for place in sorted({place for place in places if places.count(place) > 1})
+        ]
+        if faults:
+            raise SettingsError(faults)
+        return self
+
+    def shown(self) -> dict[str, Any]:
+        """All settings for the log and for people, secrets masked."""
+        dump: dict[str, Any] = self.model_dump(mode="json", by_alias=True)
+        for own in dump["faxmax"]["accounts"].values():
+            own.update({key: "**********" for key in ("token", "password") if own.get(key)})
+        return dump

@@ -1,0 +1,299 @@
+"""The life of a fax as statements: intent, outcome, status, adoption, promise.
+
+:func:`_move` is the only way from state to state; it holds the law of :data:`fax_bridge.fax.FAX_TRANSITIONS`
+and leaves an event behind. Everything here runs inside the caller's transaction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from fax_bridge.fax import FAX_ENDS, FaxState, Instant, PushedStatus, ResultClass, may_follow, now
+from fax_bridge.store.lease import Lease, LeaseLost, Queue
+from fax_bridge.store.messages import fax_ended
+from fax_bridge.store.schema import account, document, fax, fax_event, message, status
+from fax_bridge.store.store import Tx
+
+SUBMIT = Queue("submit", fax, fax.c.state == FaxState.QUEUED, lanes="account")
+PROMISED = Queue("promised", fax, fax.c.state.in_([FaxState.SUBMITTING, FaxState.SUBMITTED, FaxState.UNKNOWN]))
+
+CLOCK_SKEW_MS = 120_000
+"""How far FaxMAX's clock may be from ours when a push is matched by its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promises:
+    """The promised times, in milliseconds."""
+
+    confirm: int
+    """From handed over to ``unconfirmed``."""
+    unknown: int
+    """From a lost answer to ``uncertain``."""
+    answer: int
+    """The longest that a POST may take."""
+
+
+async def open_accounts(conn: AsyncConnection) -> set[str]:
+    return set((await conn.execute(select(account.c.name).where(account.c.state == "active"))).scalars())
+
+
+async def to_submit(conn: AsyncConnection, fax_id: str) -> Any:
+    """All that a POST needs: the message's columns and the document."""
+    rows = (
+        select(message.c.id, message.c.mail_from, message.c.subject, message.c.cover, message.c.options,
+               message.c.accepted_at, message.c.pages, message.c.language, document.c.pdf)
+        .join(fax, fax.c.message_id == message.c.id)
+        .join(document, document.c.message_id == message.c.id)
+        .where(fax.c.id == fax_id)
+    )  # fmt: skip
+    return (await conn.execute(rows)).one()
+
+
+async def submitting(tx: Tx, *, lease: Lease) -> int:
+    """The intent, committed before the POST. Returns the number of this attempt. Raises :class:`LeaseLost`."""
+    row = await _locked(tx, lease.id)
+    if row.owner != lease.owner or row.claims != lease.claims or row.state != FaxState.QUEUED:
+        raise LeaseLost(f"fax {lease.id}")
+    attempt = int(row.attempts) + 1
+    await _move(tx, row, FaxState.SUBMITTING, note=f"attempt {attempt}", keep_lease=True, attempts=attempt,
+                submitting_at=now(), result=None, detail="")  # fmt: skip
+    return attempt
+
+
+async def accepted(tx: Tx, *, fax_id: str, attempt: int, provider_id: str, request_id: str, promises: Promises) -> None:
+    """FaxMAX gave a fax id. That is a fact even when the lease is lost: only the attempt has to be the same."""
+    row = await _locked(tx, fax_id)
+    if row.attempts != attempt or row.provider_id:
+        return
+    if row.state == FaxState.UNCERTAIN:  # too late for the promise; a final push will still find it
+        await tx.conn.execute(
+            update(fax).where(fax.c.id == fax_id).values(provider_id=provider_id, request_id=request_id)
+        )
+    else:
+        await _move(tx, row, FaxState.SUBMITTED, note=provider_id, provider_id=provider_id, request_id=request_id,
+                    submitted_at=now(), due_at=now() + promises.confirm)  # fmt: skip
+    await _apply_waiting(tx, fax_id, provider_id, promises)
+    tx.wake(PROMISED.name)
+
+
+async def refused(tx: Tx, *, lease: Lease, detail: str) -> None:
+    await _move(tx, await _held(tx, lease), FaxState.FAILED, note=detail, result=ResultClass.REFUSED, detail=detail)
+
+
+async def failed(tx: Tx, *, lease: Lease, result: ResultClass, detail: str) -> None:
+    """It never was handed over and will not be."""
+    await _move(tx, await _held(tx, lease), FaxState.FAILED, note=detail, result=result, detail=detail)
+
+
+async def retried(tx: Tx, *, lease: Lease, delay_ms: int, detail: str) -> None:
+    """FaxMAX surely does not have it: back into the queue."""
+    row = await _held(tx, lease)
+    await _move(tx, row, FaxState.QUEUED, note=detail, detail=detail, due_at=now() + delay_ms)
+
+
+async def lost(tx: Tx, *, lease: Lease, detail: str, promises: Promises) -> None:
+    """The request left and no readable answer came."""
+    await unknown(tx, await _held(tx, lease), detail, promises)
+
+
+async def unknown(tx: Tx, row: Row[Any], detail: str, promises: Promises) -> None:
+    await _move(tx, row, FaxState.UNKNOWN, note=detail, result=ResultClass.UNKNOWN, detail=detail,
+                due_at=now() + promises.unknown)  # fmt: skip
+    await adopt(tx, row.number, promises)
+    tx.wake(PROMISED.name)
+
+
+async def promise_due(tx: Tx, *, lease: Lease, on_unknown: str, promises: Promises) -> FaxState:
+    """The promised time of a fax has come. Returns the state that it is in now."""
+    row = await _held(tx, lease)
+    match row.state:
+        case FaxState.SUBMITTING:  # its worker died between intent and outcome
+            await unknown(tx, row, "interrupted while handing over", promises)
+        case FaxState.SUBMITTED:
+            await _move(tx, row, FaxState.UNCONFIRMED, note="no final push in time", result=ResultClass.UNKNOWN)
+        case FaxState.UNKNOWN if on_unknown == "retry":
+            await _move(tx, row, FaxState.QUEUED, note="window closed, sent again as set", due_at=now())
+            tx.wake(SUBMIT.name)
+        case _:
+            await _move(tx, row, FaxState.UNCERTAIN, note="window closed, no push that fits")
+    return FaxState((await _locked(tx, lease.id)).state)
+
+
+async def expire(tx: Tx) -> list[str]:
+    """Fail the faxes that waited in the queue past their time; their ids."""
+    old = select(fax.c.id).where(fax.c.state == FaxState.QUEUED, fax.c.give_up_at <= now(), fax.c.owner.is_(None))
+    old = old.where(fax.c.message_id.in_(select(message.c.id).where(message.c.state != "accepted"))).limit(100)
+    ended = list((await tx.conn.execute(old)).scalars())
+    for fax_id in ended:
+        row = await _locked(tx, fax_id)
+        await _move(tx, row, FaxState.FAILED, note="queue lifetime over", result=ResultClass.EXPIRED)
+    return ended
+
+
+async def take_status(tx: Tx, pushed: PushedStatus, *, push_id: str, seq: int, promises: Promises) -> str | None:
+    """Keep a status, and move the fax that it is about. Returns our fax id, ``None`` if no fax is known (yet)."""
+    known = select(status.c.fax_id).where(status.c.push_id == push_id, status.c.seq == seq)
+    if seen := (await tx.conn.execute(known)).first():
+        return str(seen.fax_id) if seen.fax_id else None
+    owner = (await tx.conn.execute(select(fax.c.id).where(fax.c.provider_id == pushed.provider_id))).scalar()
+    await tx.conn.execute(
+        insert(status).values(
+            push_id=push_id,
+            seq=seq,
+            received_at=now(),
+            provider_id=pushed.provider_id,
+            fax_id=owner,
+            called=pushed.called,
+            requested_at=pushed.requested_at,
+            ours=int(pushed.ours),
+            word=pushed.word,
+            message=pushed.message,
+            result=pushed.result,
+            final=int(pushed.final),
+            facts={
+                "pages_sent": pushed.pages_sent,
+                "pages_total": pushed.pages_total,
+                "remote_station": pushed.remote_station,
+                "tried_count": pushed.tried_count,
+            },
+        )
+    )
+    if owner is None:
+        await adopt(tx, pushed.called, promises)
+        owner = (await tx.conn.execute(select(fax.c.id).where(fax.c.provider_id == pushed.provider_id))).scalar()
+    else:
+        await _apply(tx, await _locked(tx, owner), pushed, promises)
+    return str(owner) if owner else None
+
+
+async def adopt(tx: Tx, number: str, promises: Promises) -> None:
+    """Match faxes without an answer to pushes without a fax, where exactly one fits exactly one.
+
+    Two that fit are left alone: a guess could report a fax as delivered that never went.
+    """
+    lost_faxes = (
+        await tx.conn.execute(
+            select(fax)
+            .where(
+                fax.c.number == number,
+                fax.c.state.in_([FaxState.UNKNOWN, FaxState.UNCERTAIN]),
+                fax.c.provider_id.is_(None),
+            )
+            .with_for_update()
+        )
+    ).all()
+    if not lost_faxes:
+        return
+    orphans = (
+        await tx.conn.execute(
+            select(status.c.provider_id, func.min(status.c.requested_at).label("requested_at"))
+            .where(status.c.called == number, status.c.fax_id.is_(None), status.c.ours == 1)
+            .group_by(status.c.provider_id)
+        )
+    ).all()
+    reach = promises.answer + promises.unknown
+    fits = [
+        (row, orphan.provider_id)
+        for row in lost_faxes
+        for orphan in orphans
+        if row.submitting_at - CLOCK_SKEW_MS <= orphan.requested_at <= row.submitting_at + reach + CLOCK_SKEW_MS
+    ]
+    for row, provider_id in fits:
+        if [r.id for r, _ in fits].count(row.id) == 1 and [p for _, p in fits].count(provider_id) == 1:
+            await _adopted(tx, row, provider_id, promises)
+
+
+async def _adopted(tx: Tx, row: Row[Any], provider_id: str, promises: Promises) -> None:
+    note = f"adopted: the push {provider_id} is the only one that fits"
+    if row.state == FaxState.UNKNOWN:
+        await _move(tx, row, FaxState.SUBMITTED, note=note, provider_id=provider_id, submitted_at=row.submitting_at,
+                    result=None, detail="", due_at=now() + promises.confirm)  # fmt: skip
+    else:
+        await tx.conn.execute(update(fax).where(fax.c.id == row.id).values(provider_id=provider_id))
+    await _apply_waiting(tx, row.id, provider_id, promises)
+
+
+async def _apply_waiting(tx: Tx, fax_id: str, provider_id: str, promises: Promises) -> None:
+    """The statuses that came before we knew whose they are, in the order in which they came."""
+    mine = status.c.provider_id == provider_id
+    ordered = select(status).where(mine).order_by(status.c.received_at, status.c.push_id, status.c.seq)
+    for one in (await tx.conn.execute(ordered)).all():
+        pushed = PushedStatus(
+            provider_id=one.provider_id, called=one.called, requested_at=one.requested_at, ours=bool(one.ours),
+            word=one.word, message=one.message, result=ResultClass(one.result) if one.result else None,
+            final=bool(one.final), **one.facts,
+        )  # fmt: skip
+        await _apply(tx, await _locked(tx, fax_id), pushed, promises)
+    await tx.conn.execute(update(status).where(mine).values(fax_id=fax_id))
+
+
+async def _apply(tx: Tx, row: Row[Any], pushed: PushedStatus, promises: Promises) -> None:
+    """A status of this fax: an interim one is noted, a final one ends it, a later final one corrects it."""
+    stale = None not in (row.tried_count, pushed.tried_count) and pushed.tried_count < row.tried_count
+    facts = {
+        name: value
+        for name in ("pages_sent", "pages_total", "remote_station", "tried_count")
+        if (value := getattr(pushed, name)) not in (None, "")
+    }
+    after = FaxState.DELIVERED if pushed.result == ResultClass.DELIVERED else FaxState.FAILED
+    if not pushed.final:
+        if row.state not in FAX_ENDS:
+            await _note(tx, row.id, FaxState(row.state), pushed.words)
+            await tx.conn.execute(update(fax).where(fax.c.id == row.id).values(detail=pushed.words, **facts))
+    elif stale or (row.state == after and row.result == pushed.result):
+        await _note(tx, row.id, FaxState(row.state), f"repeated: {pushed.words}")
+    elif row.state == after or may_follow(FaxState(row.state), after):
+        await _move(tx, row, after, note=pushed.words, result=pushed.result, detail=pushed.words, **facts)
+
+
+async def _locked(tx: Tx, fax_id: str) -> Row[Any]:
+    return (await tx.conn.execute(select(fax).where(fax.c.id == fax_id).with_for_update())).one()
+
+
+async def _held(tx: Tx, lease: Lease) -> Row[Any]:
+    row = await _locked(tx, lease.id)
+    if row.owner != lease.owner or row.claims != lease.claims:
+        raise LeaseLost(f"fax {lease.id}")
+    return row
+
+
+async def _move(
+    tx: Tx, row: Row[Any], after: FaxState, *, note: str, due_at: Instant | None = None, keep_lease: bool = False,
+    **values: Any,
+) -> None:  # fmt: skip
+    before = FaxState(row.state)
+    if before != after and not may_follow(before, after):
+        raise ValueError(f"fax {row.id}: {after} may not follow {before}")
+    if not keep_lease:
+        values |= {"owner": None, "due_at": due_at}
+    if after in FAX_ENDS:
+        values["ended_at"] = now()
+    await tx.conn.execute(update(fax).where(fax.c.id == row.id).values(state=after, **values))
+    await _note(tx, row.id, after, note)
+    if after in FAX_ENDS:
+        await fax_ended(tx, row.message_id)
+
+
+async def _note(tx: Tx, fax_id: str, state: FaxState, note: str) -> None:
+    await tx.conn.execute(insert(fax_event).values(fax_id=fax_id, at=now(), state=state, note=note[:500]))
+
+
+async def listed(conn: AsyncConnection, limit: int, states: Sequence[FaxState] = ()) -> Sequence[Row[Any]]:
+    """The newest faxes with the mail each belongs to."""
+    rows = select(fax, message.c.mail_from, message.c.subject).join(message, message.c.id == fax.c.message_id)
+    if states:
+        rows = rows.where(fax.c.state.in_(states))
+    return (await conn.execute(rows.order_by(fax.c.id.desc()).limit(limit))).all()
+
+
+async def shown(conn: AsyncConnection, fax_id: str) -> tuple[Row[Any], Row[Any], Sequence[Row[Any]]] | None:
+    """A fax, its message, and its events; ``None`` if there is no such fax."""
+    row = (await conn.execute(select(fax).where(fax.c.id == fax_id.upper()))).first()
+    if row is None:
+        return None
+    mail = (await conn.execute(select(message).where(message.c.id == row.message_id))).one()
+    events = select(fax_event).where(fax_event.c.fax_id == row.id).order_by(fax_event.c.id)
+    return row, mail, (await conn.execute(events)).all()

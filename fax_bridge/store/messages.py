@@ -1,0 +1,172 @@
+"""A mail and its faxes as rows: accepted, made into a document, ended, reported."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Row, exists, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from fax_bridge.fax import FAX_ENDS, Fate, FateKind, FaxState, Instant, MessageState, ResultClass, now
+from fax_bridge.store import outbox
+from fax_bridge.store.lease import Lease, LeaseLost, Queue, finish
+from fax_bridge.store.schema import document, fax, fax_event, message, message_piece
+from fax_bridge.store.store import Tx
+
+PIECE = 128 * 1024
+"""Bytes of one stored piece of a mail."""
+
+PREPARE = Queue("prepare", message, message.c.state == MessageState.ACCEPTED)
+REPORT = Queue("report", message, message.c.state.in_([MessageState.ENDED, MessageState.CORRECTING]))
+
+
+@dataclass(frozen=True, slots=True)
+class NewFax:
+    id: str
+    number: str
+    recipients: tuple[str, ...]
+    """The addresses of the RCPT commands that mean this number."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    id: str
+    account: str
+    mail_from: str
+    client: str
+    content: bytes
+    language: str
+    options: dict[str, str]
+    give_up_at: Instant
+    faxes: tuple[NewFax, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """What later steps and reports need of the mail's own header."""
+
+    subject: str
+    message_id: str
+    references: str
+
+
+async def accept(tx: Tx, new: NewMessage) -> None:
+    """The message and one fax per number; once this is committed, the client gets its 250."""
+    at = now()
+    await tx.conn.execute(
+        insert(message).values(
+            id=new.id,
+            account=new.account,
+            state=MessageState.ACCEPTED,
+            accepted_at=at,
+            mail_from=new.mail_from,
+            client=new.client,
+            size=len(new.content),
+            language=new.language,
+            options=new.options,
+            due_at=at,
+        )
+    )
+    await tx.conn.execute(
+        insert(message_piece),
+        [
+            {"message_id": new.id, "seq": seq, "data": new.content[start : start + PIECE]}
+            for seq, start in enumerate(range(0, max(len(new.content), 1), PIECE))
+        ],
+    )
+    await tx.conn.execute(
+        insert(fax),
+        [
+            {
+                "id": one.id, "message_id": new.id, "account": new.account, "number": one.number,
+                "recipients": list(one.recipients), "state": FaxState.QUEUED, "accepted_at": at,
+                "give_up_at": new.give_up_at,
+            }
+            for one in new.faxes
+        ],
+    )  # fmt: skip
+    await tx.conn.execute(
+        insert(fax_event),
+        [{"fax_id": one.id, "at": at, "state": FaxState.QUEUED, "note": "accepted"} for one in new.faxes],
+    )
+    tx.wake(PREPARE.name)
+
+
+async def content(conn: AsyncConnection, message_id: str) -> bytes:
+    """The mail as it came, with CRLF line ends."""
+    pieces = select(message_piece.c.data).where(message_piece.c.message_id == message_id).order_by(message_piece.c.seq)
+    return b"".join((await conn.execute(pieces)).scalars())
+
+
+async def prepared(
+    tx: Tx, *, lease: Lease, headers: Headers, pdf: bytes, sha256: str, pages: int, cover: dict[str, str] | None,
+    fates: Sequence[Fate],
+) -> None:  # fmt: skip
+    """The document is made: its faxes may go."""
+    await finish(
+        tx, lease, due_at=None, state=MessageState.READY, subject=headers.subject, header_message_id=headers.message_id,
+        header_references=headers.references, sha256=sha256, pages=pages, cover=cover, fates=[asdict(f) for f in fates],
+    )  # fmt: skip
+    await tx.conn.execute(insert(document).values(message_id=lease.id, pdf=pdf))
+    await tx.conn.execute(
+        update(fax).where(fax.c.message_id == lease.id, fax.c.state == FaxState.QUEUED).values(due_at=now())
+    )
+    # Faxes that a person cancelled meanwhile may have been the last ones open.
+    await fax_ended(tx, lease.id)
+    tx.wake("submit")
+
+
+async def refused(
+    tx: Tx, *, lease: Lease, headers: Headers, fates: Sequence[Fate], result: ResultClass, detail: str
+) -> None:
+    """All or nothing: the mail cannot be faxed whole, so none of its faxes goes."""
+    await finish(
+        tx, lease, due_at=None, state=MessageState.READY, subject=headers.subject, header_message_id=headers.message_id,
+        header_references=headers.references, fates=[asdict(f) for f in fates],
+    )  # fmt: skip
+    open_faxes = select(fax.c.id).where(fax.c.message_id == lease.id, fax.c.state == FaxState.QUEUED)
+    at = now()
+    for fax_id in (await tx.conn.execute(open_faxes)).scalars().all():
+        await tx.conn.execute(
+            update(fax)
+            .where(fax.c.id == fax_id)
+            .values(state=FaxState.FAILED, result=result, detail=detail, ended_at=at, due_at=None, owner=None)
+        )
+        await tx.conn.execute(insert(fax_event).values(fax_id=fax_id, at=at, state=FaxState.FAILED, note=detail))
+    await fax_ended(tx, lease.id)
+
+
+async def fax_ended(tx: Tx, message_id: str) -> None:
+    """One of its faxes ended, or ended anew: is the report due, or a correction?
+
+    The row is locked first, or two faxes that end at the same moment would each see the other one open.
+    """
+    of_this = message.c.id == message_id
+    state = (await tx.conn.execute(select(message.c.state).where(of_this).with_for_update())).scalar_one()
+    changes: dict[str, Any] = {"revision": message.c.revision + 1}
+    still_open = exists().where(fax.c.message_id == message_id, fax.c.state.not_in(FAX_ENDS))
+    if state == MessageState.READY and not (await tx.conn.execute(select(still_open))).scalar():
+        changes |= {"state": MessageState.ENDED, "due_at": now()}
+    elif state == MessageState.REPORTED:
+        changes |= {"state": MessageState.CORRECTING, "due_at": now()}
+    await tx.conn.execute(update(message).where(of_this).values(**changes))
+    tx.wake(REPORT.name)
+
+
+async def faxes_of(conn: AsyncConnection, message_id: str) -> Sequence[Row[Any]]:
+    return (await conn.execute(select(fax).where(fax.c.message_id == message_id).order_by(fax.c.id))).all()
+
+
+def fates_of(row: Row[Any]) -> tuple[Fate, ...]:
+    return tuple(Fate(**(one | {"kind": FateKind(one["kind"])})) for one in row.fates or ())
+
+
+async def reported(tx: Tx, *, lease: Lease, revision: int, correction: bool, mail: outbox.NewMail | None) -> None:
+    """The report is in the outbox. Raises :class:`LeaseLost` if a fax changed since the report was written."""
+    current = (await tx.conn.execute(select(message.c.revision).where(lease.holds()).with_for_update())).scalar()
+    if current != revision:
+        raise LeaseLost(f"message {lease.id} changed while its report was written")
+    state = MessageState.CORRECTED if correction else MessageState.REPORTED
+    await finish(tx, lease, due_at=None, state=state)
+    if mail:
+        await outbox.put(tx, mail)

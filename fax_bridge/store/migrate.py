@@ -1,0 +1,32 @@
+"""The database brings itself up to date at start, with Alembic; a newer one refuses to start."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from fax_bridge.errors import BridgeError
+
+
+async def migrate(engine: AsyncEngine) -> None:
+    """Run the migrations that are missing, all in one transaction. Raises :class:`BridgeError`."""
+    async with engine.begin() as conn:
+        await conn.run_sync(_upgrade)
+
+
+def _upgrade(conn: Connection) -> None:
+    config = Config(attributes={"connection": conn})
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.set_main_option("path_separator", "os")
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    for revision in MigrationContext.configure(conn).get_current_heads():
+        if revision not in known:
+            raise BridgeError(
+                f"store.url: the database is newer ({revision}) than this program. "
+                "Install the release that wrote it, or a later one."
+            )
+    command.upgrade(config, "head")
