@@ -78,9 +78,7 @@ def load(config: Path | None) -> Settings:
         try:
             tomllib.loads(config.read_text(encoding="utf-8"))
         except OSError as fault:
-            raise SettingsError(
-                [f"{config}: cannot be read ({fault.strerror}). Name another with --config."]
-            ) from None
+            raise SettingsError([f"{config}: cannot be read ({fault.strerror}). Name another with --config."]) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
             raise SettingsError([f"{config}: is not TOML: {fault}. Mend that line."]) from None
 
@@ -113,16 +111,26 @@ def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
     return faults
 
 
-def _sentences(error: ValidationError, below: tuple[str, ...] = ()) -> list[str]:
+def _sentences(error: ValidationError) -> list[str]:
     """pydantic's findings as sentences of ours, which never show a value that may be secret."""
-    return [_sentence(finding, (*below, *finding["loc"])) for finding in error.errors(include_url=False)]
+    findings = error.errors(include_url=False)
+    # A list whose every entry is wrong is called empty too: that says nothing new.
+    told = [
+        f for f in findings if f["type"] != "too_short" or not any(_below(other["loc"], f["loc"]) for other in findings)
+    ]
+    faults: list[str] = []
+    for finding in told:
+        cause = finding.get("ctx", {}).get("error")
+        faults += cause.faults if isinstance(cause, SettingsError) else [_sentence(finding, finding["loc"])]
+    return faults
+
+
+def _below(loc: tuple[int | str, ...], above: tuple[int | str, ...]) -> bool:
+    return len(loc) > len(above) and loc[: len(above)] == above
 
 
 def _sentence(finding: Any, loc: tuple[str | int, ...]) -> str:
-    where = (
-        "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).lstrip(".")
-        or "settings"
-    )
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).lstrip(".") or "settings"
     where = where.replace("from_", "from")
     match finding["type"]:
         case "extra_forbidden":

@@ -25,9 +25,7 @@ def read_duration(text: object) -> Seconds:
         return text
     found = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
     if not found:
-        raise ValueError(
-            f'{text!r} is no duration. Write a number with its unit, e.g. "30s", "10m", "2h" or "7d".'
-        )
+        raise ValueError(f'{text!r} is no duration. Write a number with its unit, e.g. "30s", "10m", "2h" or "7d".')
     return Seconds(float(found[1]) * _SECONDS[found[2]])
 
 
@@ -45,16 +43,8 @@ class Listen(BaseModel):
             return value
         host, colon, port = value.rpartition(":")
         host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-        if (
-            not colon
-            or not host
-            or (":" in host and not _is_ip(host))
-            or not port.isdigit()
-            or int(port) > 65535
-        ):
-            raise ValueError(
-                f'"{value}" is no address to listen on. Write "HOST:PORT", e.g. "127.0.0.1:8025".'
-            )
+        if not colon or not host or (":" in host and not _is_ip(host)) or not port.isdigit() or int(port) > 65535:
+            raise ValueError(f'"{value}" is no address to listen on. Write "HOST:PORT", e.g. "127.0.0.1:8025".')
         return {"host": host, "port": int(port)}
 
     def __str__(self) -> str:

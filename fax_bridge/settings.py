@@ -64,9 +64,7 @@ class Section(BaseModel):
                 text = Path(name).read_text(encoding="utf-8").strip()
             except (OSError, TypeError, UnicodeDecodeError) as fault:
                 why = getattr(fault, "strerror", None) or type(fault).__name__
-                raise ValueError(
-                    f"{key}_file: cannot read {name} ({why}). Check the path and its owner."
-                ) from None
+                raise ValueError(f"{key}_file: cannot read {name} ({why}). Check the path and its owner.") from None
             values[key] = text.splitlines() if key == "secrets" else text
         return values
 
@@ -132,9 +130,7 @@ class Account(Section):
     @classmethod
     def file_exists(cls, value: Path | None) -> Path | None:
         if value and not value.is_file():
-            raise ValueError(
-                f"{value} is not there. Name a file with the CA certificates in PEM, or leave it out."
-            )
+            raise ValueError(f"{value} is not there. Name a file with the CA certificates in PEM, or leave it out.")
         return value
 
     @field_validator("url")
@@ -345,10 +341,7 @@ class Settings(BaseSettings):
         faults = []
         for place, number in (
             ("faxmax.cli", self.faxmax.cli),
-            *(
-                (f"faxmax.accounts.{name}.cli", own.get("cli", ""))
-                for name, own in self.faxmax.accounts.items()
-            ),
+            *((f"faxmax.accounts.{name}.cli", own.get("cli", "")) for name, own in self.faxmax.accounts.items()),
             *((f"senders[{i}].cli", sender.cli) for i, sender in enumerate(self.senders)),
             *((f"routes[{i}].called", route.called) for i, route in enumerate(self.routes)),
         ):
@@ -360,9 +353,7 @@ class Settings(BaseSettings):
         for i, sender in enumerate(self.senders):
             if sender.account not in self.faxmax.account_names:
                 known = ", ".join(self.faxmax.account_names)
-                faults.append(
-                    f'senders[{i}].account: there is no account "{sender.account}". Known: {known}.'
-                )
+                faults.append(f'senders[{i}].account: there is no account "{sender.account}". Known: {known}.')
         places = [str(listen) for listen in (*self.smtp.listen, *self.webhook.listen) if listen.port]
         faults += [
             f"smtp.listen / webhook.listen: {place} is given twice. Give each listener a port of its own."

@@ -62,7 +62,11 @@ class Step:
     result: str = ""
     tries: int = 0
     holds_back: int | None = None
-    """How many of the pages have not gone through; ``None``: not one has."""
+    """How many of the pages have not gone through; ``None``: the machines never came to speak."""
+
+    @property
+    def delivers(self) -> bool:
+        return self.holds_back == 0
 
 
 QUEUED = Step("QUEUED")

@@ -7,10 +7,12 @@ who look at ``/sandbox/pushes``; the URL is not, because its path is a secret.
 
 import asyncio
 import json
+import ssl
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 import httpx
 
@@ -60,8 +62,11 @@ class Pusher:
         """Read anew at each try; while it is empty, nothing is pushed, as with a FaxMAX account that has none."""
         self._journal: deque[PushTry] = deque(maxlen=_JOURNAL)
         self._lines: OrderedDict[str, _Line] = OrderedDict()
-        # Building the list of trusted authorities costs 20 ms: once, not for each push.
-        self._tls = httpx.create_ssl_context(trust_env=False)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Reading the trusted authorities costs 20 ms: once, not for each push."""
+        return httpx.create_ssl_context(trust_env=False)
 
     @property
     def journal(self) -> Sequence[PushTry]:
@@ -128,10 +133,10 @@ class Pusher:
     def _give_up_old(self) -> None:
         """Bound what a hook that stays away can pile up here: the oldest faxes' pushes go first."""
         while len(self._lines) > 1 and self._is_overfull():
-            fax_id, line = self._lines.popitem(last=False)
+            _, line = self._lines.popitem(last=False)
             if line.task:
                 line.task.cancel()
-            self._note(line.waiting[0], 0, None, f"{fax_id} given up: too much is waiting")
+            self._note(line.waiting[0], 0, None, "given up: too much is waiting")
 
     def _is_overfull(self) -> bool:
         waiting = [push for line in self._lines.values() for push in line.waiting]

@@ -5,7 +5,7 @@ The page is silent on errors; these follow JSON-RPC 2.0 §5.1, and 401 for crede
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 from typing import Annotated, Any, Literal
@@ -32,8 +32,9 @@ _NUMBER = re.compile(r"[0-9]{8,15}")
 _SECRETS = ("token_", "token", "password")
 _MOST_PHONES = 1000
 
-PHONE_BOOKS = {"1": ("902162220101", "902162220102")}
-CONTACTS = {"1": ("902162220101",), "2": ("902162220102",)}
+_Book = Mapping[str, tuple[str, ...]]
+PHONE_BOOKS: _Book = {"1": ("902162220101", "902162220102")}
+CONTACTS: _Book = {"1": ("902162220101",), "2": ("902162220102",)}
 """The address book that every sandbox account has: one book with two contacts."""
 
 RpcId = str | int | float | None
@@ -143,6 +144,8 @@ def read_call(data: str, settings: SandboxSettings) -> SendFax:
 def _read_envelope(data: str) -> _Call:
     try:
         value = json.loads(data, parse_constant=_no_constant)
+        # A lone surrogate and 1e999 are legal JSON that no answer could repeat (RFC 8259 §6, §8.2).
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise RpcError(PARSE_ERROR, "the part data is not JSON") from error
     try:
@@ -208,7 +211,7 @@ def _recipients(phones: str | Sequence[str] | Sequence[_Phone]) -> tuple[Recipie
     return tuple(Recipient(p) if isinstance(p, str) else Recipient(p.phone, p.api_id) for p in phones)
 
 
-def _from_book(name: str, ids: _Ids, book: dict[str, tuple[str, ...]]) -> tuple[Recipient, ...]:
+def _from_book(name: str, ids: _Ids, book: _Book) -> tuple[Recipient, ...]:
     wanted = [ids] if isinstance(ids, str) else ids
     if any(one not in book for one in wanted):
         raise RpcError(INVALID_PARAMS, f"{name}: this account has {', '.join(book)} only")

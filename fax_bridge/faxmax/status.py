@@ -35,7 +35,8 @@ def fold(literal: str) -> str:
 
 _words(INTERIM, "queued", "pending", "waiting", "new", "created", "scheduled", "sending", "in progress", "processing",
        "converting", "dialing", "calling", "trying", "retrying", "started", "kuyrukta", "kuyruğa alındı", "bekliyor",
-       "beklemede", "işleniyor", "hazırlanıyor", "gönderiliyor", "aranıyor", "tekrar denenecek", "deneniyor")  # fmt: skip
+       "beklemede", "işleniyor", "hazırlanıyor", "gönderiliyor", "aranıyor", "tekrar denenecek",
+       "deneniyor")  # fmt: skip
 _words(Meaning(R.DELIVERED, final=True), "delivered", "success", "successful", "succeeded", "completed", "complete",
        "teslim edildi", "başarılı", "iletildi", "ulaştı", "tamamlandı")  # fmt: skip
 # FaxMAX tries again by itself (tried_count), so a cause alone may be an attempt's; "failed" is the fax's end.

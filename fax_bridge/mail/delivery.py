@@ -85,7 +85,9 @@ class Transport(Protocol):
 BAD_PATH = Reply(553, "5.1.3 this is no mail address")
 """Ours (RFC 3463 §3.2): the address could not stand in a command without changing it."""
 
-_PATH = re.compile(r'(?:"(?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*"|[^\s"<>()\[\],;:\\\x00-\x20\x7f@]+)@[^\s"<>\x00-\x20\x7f@]+')
+_PATH = re.compile(
+    r'(?:"(?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*"|[^\s"<>()\[\],;:\\\x00-\x20\x7f@]+)@[^\s"<>\x00-\x20\x7f@]+'
+)
 
 
 def is_path(address: str) -> bool:

@@ -56,7 +56,10 @@ class Maildir:
                 return
             # Lines end in LF on disk, as mail readers expect there.
             written = self._write(self._tmp(name), trace + content.replace(b"\r\n", b"\n"))
-            written.rename(self._directory / "new" / name)
+            try:
+                written.replace(self._directory / "new" / name)
+            finally:
+                written.unlink(missing_ok=True)
             _sync(self._directory / "new")
         except OSError as fault:
             raise self._temporary(fault) from fault
@@ -73,7 +76,7 @@ class Maildir:
     def _write(self, path: Path, data: bytes) -> Path:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            with open(handle, "wb") as file:
+            with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())

@@ -68,6 +68,8 @@ class Store:
         path = Path(url.removeprefix("sqlite:///"))
         if not path.parent.is_dir():
             raise BridgeError(f"store.url: {path.parent} is no directory. Make it, owned by the daemon's user.")
+        if not exclusive and not path.exists():
+            raise BridgeError(f"store.url: {path} is not there yet. The daemon makes it at its first start.")
         lock = _lock(path) if exclusive else None
         writer, readers = _engines(path)
         store = cls(writer, readers, lock)

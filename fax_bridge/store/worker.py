@@ -26,7 +26,10 @@ LEASE_MS = 60_000
 
 log = structlog.get_logger("worker")
 
-Handler = Callable[[Lease, Row[Any]], Awaitable[None]]
+Work = Row[Any]
+"""The row in hand, without its large columns."""
+
+Handler = Callable[[Lease, Work], Awaitable[None]]
 
 
 def owner_name() -> str:
@@ -48,6 +51,7 @@ class Worker:
         slots: Mapping[str | None, int],
         open_lanes: Callable[[], Awaitable[set[str]]] | None = None,
     ) -> None:
+        self.name = queue.name
         self._store = store
         self._queue = queue
         self._handle = handle

@@ -1,0 +1,231 @@
+"""The command ``fax-bridge``: words become a call, its outcome becomes text and an exit status."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Coroutine
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from fax_bridge import __version__, check, console, daemon, eventlog
+from fax_bridge.demo import demo as run_demo
+from fax_bridge.documents.worker import Documents
+from fax_bridge.errors import BridgeError
+from fax_bridge.explain import explain as explain_mail
+from fax_bridge.fax import FaxState
+from fax_bridge.faxmax.sandbox import Sandbox, SandboxSettings, fate_table
+from fax_bridge.history import account_list, account_resume, fax_list, fax_show
+from fax_bridge.setting_sources import DEFAULT_CONFIG, load
+from fax_bridge.settings import Settings, SettingsError
+
+T = TypeVar("T")
+
+app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+faxes = typer.Typer(no_args_is_help=True, help="The queue and the history.")
+accounts = typer.Typer(no_args_is_help=True, help="The FaxMAX accounts.")
+app.add_typer(faxes, name="faxes")
+app.add_typer(accounts, name="accounts")
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help=f"The settings. [default: $FAX_BRIDGE_CONFIG, then {DEFAULT_CONFIG}]"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+def main() -> None:
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fax-bridge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def fax_bridge(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Joins e-mail and fax through FaxMAX."""
+
+
+@app.command()
+def serve(config: Config = None) -> None:
+    """Run the daemon until SIGTERM or SIGINT."""
+    settings = _settings(config)
+    eventlog.set_up(settings.log.format, settings.log.level)
+    eventlog.event("settings", settings=settings.shown())
+    try:
+        daemon.run(lambda: daemon.serve(settings))
+    except (BridgeError, OSError) as fault:
+        _fail(str(fault))
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End after both round trips; 0 only if all was seen.")] = False,
+    directory: Annotated[Path | None, typer.Option("--dir", help="Where the files go. [default: a new one]")] = None,
+) -> None:
+    """Bridge, sandbox and a mailbox on free loopback ports: a mail becomes a fax, a fax becomes a mail."""
+    seen: list[bool] = []
+
+    async def play() -> None:
+        seen.append(await run_demo(directory, once=once))
+
+    try:
+        daemon.run(play)
+    except (BridgeError, SettingsError, OSError) as fault:
+        _fail(str(fault))
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+    raise typer.Exit(0 if all(seen) else 1)
+
+
+@app.command(epilog="The last four digits of the destination choose the fate:\n\n\b\n" + fate_table().replace("\n", "\n"))
+def sandbox(
+    listen: Annotated[str, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = "127.0.0.1:8090",
+    token: Annotated[str, typer.Option(envvar="FAXMAX_SANDBOX_TOKEN", help="What clients have to give.")] = "sandbox-token",
+    notify: Annotated[str, typer.Option(help="Where pushes go: the bridge's webhook URL.")] = "",
+    number: Annotated[list[str] | None, typer.Option(help="A number of the account itself; may be repeated.")] = None,
+) -> None:
+    """A stand-in FaxMAX server that follows the vendor's page."""
+    stand_in = Sandbox(
+        SandboxSettings(listen=listen, token=token, notify_url=notify, numbers=tuple(number or ())), Documents()
+    )
+
+    async def run() -> None:
+        await stand_in.start()
+        typer.echo(f"FaxMAX sandbox at {stand_in.url} (Ctrl-C ends it)")
+        stop = asyncio.Event()
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+        await stop.wait()
+        await stand_in.stop()
+
+    try:
+        daemon.run(run)
+    except (ValueError, OSError) as fault:
+        _fail(str(fault))
+
+
+@app.command("check")
+def check_settings(config: Config = None) -> None:
+    """Say whether these settings can run, each fault with its mend."""
+    path = _path(config)
+    faults = check.faults_of(path)
+    for fault in faults:
+        typer.echo(fault)
+    if faults:
+        raise typer.Exit(1)
+    typer.echo(f"{path or 'The environment'}: these settings can run.")
+
+
+@app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(help="A mail as a file.", exists=True, dir_okay=False)],
+    to: Annotated[list[str] | None, typer.Option("--to", help="An envelope recipient, NUMBER@DOMAIN.")] = None,
+    as_json: AsJson = False,
+    pdf: Annotated[Path | None, typer.Option(help="Write the document there.")] = None,
+    cover: Annotated[Path | None, typer.Option(help="Write the cover there.")] = None,
+) -> None:
+    """What this mail would become: recipients, the fate of every part, the document. Sends nothing."""
+    told = asyncio.run(explain_mail(file.read_bytes(), to or []))
+    if pdf and told.pdf:
+        pdf.write_bytes(told.pdf)
+    if cover and told.cover:
+        cover.write_text(told.cover, encoding="utf-8")
+    _print_json(told.facts) if as_json else console.explanation(told.facts)
+    raise typer.Exit(0 if told.facts["faxed"] else 1)
+
+
+@app.command()
+def convert(
+    tiff: Annotated[Path, typer.Argument(metavar="IN.tif", exists=True, dir_okay=False)],
+    pdf: Annotated[Path, typer.Argument(metavar="OUT.pdf")],
+    as_json: AsJson = False,
+) -> None:
+    """Turn a received fax into a PDF, as the daemon does."""
+    try:
+        made = asyncio.run(Documents().tiff_to_pdf(tiff.read_bytes()))
+    except BridgeError as fault:
+        if as_json:
+            _print_json({"pages": [], "faults": [str(fault)]})
+        _fail(f"{tiff}: {fault}")
+    pdf.write_bytes(made.pdf)
+    facts = {"pages": [asdict(page) for page in made.pages], "faults": list(made.faults)}
+    _print_json(facts) if as_json else console.conversion(facts)
+
+
+@faxes.command("list")
+def faxes_list(
+    config: Config = None,
+    as_json: AsJson = False,
+    limit: Annotated[int, typer.Option(help="How many, the newest first.")] = 50,
+    state: Annotated[list[FaxState] | None, typer.Option(help="Only these states.")] = None,
+) -> None:
+    """The queue and the history, the newest first."""
+    rows = _ask(fax_list(_settings(config), limit, state or ()))
+    _print_json(rows) if as_json else console.faxes(rows)
+
+
+@faxes.command("show")
+def faxes_show(fax_id: Annotated[str, typer.Argument(metavar="ID")], config: Config = None, as_json: AsJson = False) -> None:
+    """All that is known of one fax."""
+    found = _ask(fax_show(_settings(config), fax_id))
+    if found is None:
+        _fail(f"There is no fax {fax_id}. fax-bridge faxes list shows those that are known.")
+    _print_json(found) if as_json else console.fax(found)
+
+
+@accounts.command("list")
+def accounts_list(config: Config = None, as_json: AsJson = False) -> None:
+    """The accounts, and why one is paused."""
+    rows = _ask(account_list(_settings(config)))
+    _print_json(rows) if as_json else console.accounts(rows)
+
+
+@accounts.command("resume")
+def accounts_resume(name: str, config: Config = None) -> None:
+    """Serve a paused account again, once its credentials are right."""
+    if not _ask(account_resume(_settings(config), name)):
+        _fail(f"There is no account {name}. fax-bridge accounts list shows those that are known.")
+    typer.echo(f"{name} is served again.")
+
+
+def _path(config: Path | None) -> Path | None:
+    if config is not None:
+        return config
+    if named := os.environ.get("FAX_BRIDGE_CONFIG"):
+        return Path(named)
+    # Without a file the environment may hold all settings, as in a container.
+    if not DEFAULT_CONFIG.exists() and any(name.startswith("FAX_BRIDGE_SMTP__") for name in os.environ):
+        return None
+    return DEFAULT_CONFIG
+
+
+def _settings(config: Path | None) -> Settings:
+    try:
+        return load(_path(config))
+    except SettingsError as error:
+        _fail("\n".join(error.faults))
+
+
+def _ask(question: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(question)
+    except BridgeError as fault:
+        _fail(str(fault))
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _fail(text: str) -> NoReturn:
+    typer.echo(text, err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,81 @@
+"""How the command shows things to people: tables and plain lines, in colour where a person looks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_out = Console(highlight=False)
+
+
+def faxes(rows: Sequence[dict[str, Any]]) -> None:
+    if not rows:
+        _out.print("No faxes yet.")
+        return
+    table = Table("id", "accepted", "state", "number", "from", "subject", box=None, pad_edge=False)
+    for row in rows:
+        state = row["state"] if row["result"] in (None, row["state"]) else f"{row['state']} ({row['result']})"
+        when = row["accepted_at"].replace("T", " ")[:16]
+        table.add_row(row["id"], when, state, row["shown"], row["from"], _plain(row["subject"]))
+    _out.print(table)
+
+
+def fax(found: dict[str, Any]) -> None:
+    lines = Table.grid(padding=(0, 2))
+    for key, value in found.items():
+        if key in {"parts", "events", "shown"} or value in (None, "", []):
+            continue
+        lines.add_row(key.replace("_", " "), _plain(", ".join(value) if isinstance(value, list) else str(value)))
+    _out.print(lines)
+    _parts(found["parts"])
+    _out.print()
+    for step in found["events"]:
+        _out.print(f"{step['at'].replace('T', ' ')[:19]}  {step['state']:<12} {_plain(step['note'])}", soft_wrap=True)
+
+
+def accounts(rows: Sequence[dict[str, Any]]) -> None:
+    for row in rows:
+        _out.print(f"{row['name']}: {row['state']} since {row['since']} {_plain(row['reason'])}".rstrip(), soft_wrap=True)
+
+
+def explanation(facts: dict[str, Any]) -> None:
+    _out.print(f"Subject: {_plain(facts['subject'])}", soft_wrap=True)
+    for one in facts["recipients"]:
+        _out.print(f"To:      {_plain(one['shown'] or one['fault'])}  ({_plain(one['address'])})", soft_wrap=True)
+    options = facts["options"]
+    _out.print(f"Options: {options['paper_size']}, {options['resolution']}, language {options['language']}")
+    _parts(facts["parts"])
+    _out.print()
+    if facts["faxed"]:
+        cover = ", and a cover" if facts["cover"] else ", without a cover"
+        _out.print(f"It would be faxed: {facts['pages']} page(s){cover}.")
+    else:
+        refused = facts["refused"]
+        _out.print(f"It would be refused: {refused['reason']} {_plain(refused['detail'])}".rstrip(), soft_wrap=True)
+
+
+def conversion(facts: dict[str, Any]) -> None:
+    for page in facts["pages"]:
+        size = f"{page['width_mm']:.1f} × {page['height_mm']:.1f} mm, {page['x_dpi']:.0f} × {page['y_dpi']:.0f} dpi"
+        _out.print(f"page {page['number']}: {size} {page['fault']}".rstrip(), soft_wrap=True)
+    for fault in facts["faults"]:
+        _out.print(f"! {_plain(fault)}", soft_wrap=True)
+
+
+def _parts(parts: Sequence[dict[str, Any]]) -> None:
+    if not parts:
+        return
+    _out.print()
+    table = Table("part", "type", "name", "bytes", "fate", box=None, pad_edge=False)
+    for one in parts:
+        pages = f" as pages {one['first_page']}–{one['last_page']}" if one["first_page"] else ""
+        why = ": ".join(filter(None, (one["reason"], one["detail"])))
+        fate = f"{one['kind'].replace('_', ' ')}{pages}{f' ({why})' if why else ''}"
+        table.add_row(one["part"], one["content_type"], _plain(one["name"]), str(one["size"]), _plain(fate))
+    _out.print(table)
+
+
+def _plain(text: str) -> str:
+    """Outside text: no markup of rich's, no control characters of a terminal's."""
+    return "".join(c if c.isprintable() else "?" for c in text).replace("[", r"\[")

@@ -1,0 +1,156 @@
+"""The daemon: everything is built here, in order, top to bottom, and stopped in the order of the flow.
+
+Listeners close first, then what is in hand comes to its end within a limit, then the database closes.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from fax_bridge import __version__
+from fax_bridge.documents.worker import Documents
+from fax_bridge.email_to_fax import receive
+from fax_bridge.email_to_fax.prepare import Preparer
+from fax_bridge.email_to_fax.report import Reporter
+from fax_bridge.email_to_fax.submit import Submitter, fingerprint
+from fax_bridge.eventlog import event
+from fax_bridge.fax_to_email.convert import Converter
+from fax_bridge.fax_to_email.events import Events
+from fax_bridge.fax_to_email.webhook import webhook
+from fax_bridge.http_listener import HttpListener
+from fax_bridge.mail.alerts import Alerts
+from fax_bridge.mail.outgoing import Outgoing
+from fax_bridge.mail.relay import Relay
+from fax_bridge.mail.words import Words
+from fax_bridge.settings import Settings
+from fax_bridge.store import accounts, faxes, messages, outbox, pushes, schema
+from fax_bridge.store.lease import Queue, free_all
+from fax_bridge.store.store import Store, Tx
+from fax_bridge.store.worker import Handler, Worker
+
+log = structlog.get_logger("daemon")
+
+GRACE = 30.0
+"""Seconds that what is in hand gets at a stop; a POST that takes longer is left in doubt, honestly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the daemon listens, of interest where port 0 was asked for."""
+
+    smtp: int
+    webhook: int
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[Ports]:
+    """The whole daemon, for as long as the block lasts. Raises ``BridgeError`` or ``OSError`` if it cannot start."""
+    documents = Documents()
+    await documents.self_test()
+    words = Words(settings.templates_dir)
+    alerts = Alerts(settings, words)
+    relay = Relay.from_url(
+        settings.relay.url.get_secret_value(),
+        timeout=settings.relay.timeout,
+        ca_file=str(settings.relay.ca_file or ""),
+    )
+    store = await Store.open(settings.store.url)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(store.close)
+        await store.write(lambda tx: _begin(tx, settings))
+        submitter = Submitter(settings, store, words, alerts)
+        workers = _workers(settings, store, documents, words, alerts, relay, submitter)
+        tasks = [asyncio.create_task(w.run(), name=w.name) for w in workers]
+        tasks.append(asyncio.create_task(submitter.expire_forever(), name="expire"))
+        stack.push_async_callback(_stop_workers, workers, tasks, grace)
+
+        async def ready() -> bool:
+            return store.healthy and not any(task.done() for task in tasks)
+
+        app = webhook(settings, store, ready)
+        https = [HttpListener(app, where.host, where.port) for where in settings.webhook.listen]
+        for http in https:
+            await http.start()
+            stack.push_async_callback(http.stop)
+        servers = [await receive.listen(settings, store, where) for where in settings.smtp.listen]
+        stack.push_async_callback(_close_servers, servers)
+        ports = Ports(smtp=receive.port_of(servers[0]), webhook=https[0].port)
+        event("started", version=__version__, smtp=ports.smtp, webhook=ports.webhook)
+        yield ports
+        event("stopped")
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings):
+        await stop.wait()
+
+
+async def _begin(tx: Tx, settings: Settings) -> None:
+    """What a start owes to the run before it."""
+    await free_all(tx, [schema.message, schema.fax, schema.push, schema.received, schema.outbox])
+    names = settings.faxmax.account_names
+    for name in await accounts.known(tx, {name: fingerprint(settings.faxmax.account(name)) for name in names}):
+        event("resumed", account=name, why="other credentials")
+
+
+def _workers(
+    settings: Settings,
+    store: Store,
+    documents: Documents,
+    words: Words,
+    alerts: Alerts,
+    relay: Relay,
+    submitter: Submitter,
+) -> list[Worker]:
+    """One worker for each step, in the order of the flow."""
+    lanes: dict[str | None, int] = {
+        name: settings.faxmax.account(name).max_concurrent for name in settings.faxmax.account_names
+    }
+
+    def plain(queue: Queue, handle: Handler, slots: int) -> Worker:
+        return Worker(store, queue, handle, {None: slots})
+
+    return [
+        plain(messages.PREPARE, Preparer(settings, store, documents).handle, 2),
+        Worker(store, faxes.SUBMIT, submitter.handle_queued, lanes, submitter.open_accounts),
+        plain(faxes.PROMISED, submitter.handle_promised, 8),
+        plain(messages.REPORT, Reporter(settings, store, words).handle, 4),
+        plain(pushes.EVENTS, Events(settings, store, alerts).handle, 4),
+        plain(pushes.CONVERT, Converter(settings, store, documents, words).handle, 2),
+        plain(outbox.MAIL, Outgoing(settings, store, relay, alerts).handle, 4),
+    ]
+
+
+async def _stop_workers(workers: list[Worker], tasks: list[asyncio.Task[None]], grace: float) -> None:
+    await asyncio.gather(*(worker.stop(grace) for worker in workers))
+    for task in tasks:
+        task.cancel()
+    for task, result in zip(tasks, await asyncio.gather(*tasks, return_exceptions=True), strict=True):
+        if isinstance(result, Exception):
+            log.error("task failed", task=task.get_name(), exc_info=result)
+
+
+async def _close_servers(servers: list[asyncio.Server]) -> None:
+    for server in servers:
+        server.close()
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine on the fastest loop there is."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main())
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())

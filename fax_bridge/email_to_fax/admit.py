@@ -1,0 +1,47 @@
+"""May this client send, as this envelope sender, to this address? Nobody may, unless the settings say so."""
+
+import ipaddress
+from dataclasses import dataclass
+
+from fax_bridge.numbers import BadNumber, read_number
+from fax_bridge.settings import Sender, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An SMTP reply that ends the matter for one recipient: code, enhanced code (RFC 3463), words."""
+
+    reply: str
+
+
+def sender_of(settings: Settings, mail_from: str, client: str) -> Sender | None:
+    """The first entry of ``[[senders]]`` whose every condition holds; ``None``: may not send.
+
+    The null reverse-path never matches: nobody could be told what became of the fax.
+    """
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return None
+    # A dual-stack socket shows IPv4 clients as ::ffff:a.b.c.d.
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    address = mapped or address
+    for sender in settings.senders:
+        if mail_from and sender.fits(mail_from) and any(address in network for network in sender.networks):
+            return sender
+    return None
+
+
+def number_of(settings: Settings, recipient: str) -> str | Refusal:
+    """The number that a RCPT address means, or why it means none."""
+    local, _, domain = recipient.rpartition("@")
+    if domain.lower().rstrip(".") not in settings.smtp.domains:
+        return Refusal(f"550 5.1.2 {_ascii(domain) or 'an address without a domain'} is not a fax domain of ours")
+    try:
+        return read_number(local.strip('"'), settings.numbers.region)
+    except BadNumber as why:
+        return Refusal(f"550 5.1.3 {why}")
+
+
+def _ascii(text: str) -> str:
+    return "".join(c if "!" <= c <= "~" else "?" for c in text[:80])

@@ -1,0 +1,70 @@
+"""The worker's step between the 250 and the POST: an accepted mail is read and made into its document."""
+
+import asyncio
+from functools import partial
+
+from fax_bridge.documents.worker import Documents
+from fax_bridge.email_to_fax.document import Prepared, prepare
+from fax_bridge.email_to_fax.read import ReadMail, read_mail
+from fax_bridge.eventlog import event
+from fax_bridge.fax import Paper, ResultClass
+from fax_bridge.settings import Settings
+from fax_bridge.store import messages
+from fax_bridge.store.lease import Lease
+from fax_bridge.store.store import Store
+from fax_bridge.store.worker import Work
+
+
+class Preparer:
+    """Handles the queue :data:`fax_bridge.store.messages.PREPARE`."""
+
+    def __init__(self, settings: Settings, store: Store, documents: Documents) -> None:
+        self._settings = settings
+        self._store = store
+        self._documents = documents
+
+    async def handle(self, lease: Lease, row: Work) -> None:
+        async with self._store.read() as conn:
+            content = await messages.content(conn, lease.id)
+        # Parsing a large mail takes long enough to be felt by every session on this loop.
+        mail = await asyncio.to_thread(read_mail, content)
+        account = self._settings.faxmax.account(row.account) if self._knows(row.account) else self._settings.faxmax
+        paper = Paper(row.options.get("paper_size") or account.paper_size)
+        made = await prepare(mail, self._documents, paper=paper)
+        headers = messages.Headers(mail.subject, mail.message_id, mail.references)
+        if isinstance(made, Prepared):
+            await self._store.write(
+                partial(
+                    messages.prepared,
+                    lease=lease,
+                    headers=headers,
+                    pdf=made.pdf,
+                    sha256=made.sha256,
+                    pages=made.pages,
+                    cover=_cover(mail, made.cover_body),
+                    fates=made.fates,
+                )
+            )
+            event("document", lease.id, pages=made.pages, sha256=made.sha256[:16])
+        else:
+            await self._store.write(
+                partial(
+                    messages.refused,
+                    lease=lease,
+                    headers=headers,
+                    fates=made.fates,
+                    result=ResultClass.DOCUMENT,
+                    detail=": ".join(filter(None, (made.reason, made.detail))),
+                )
+            )
+            event("document", lease.id, refused=made.reason)
+
+    def _knows(self, account: str) -> bool:
+        return account in self._settings.faxmax.account_names
+
+
+def _cover(mail: ReadMail, body: str | None) -> dict[str, str] | None:
+    """What the cover template needs later, when each fax gets its own cover."""
+    if body is None:
+        return None
+    return {"body": body, "from_name": mail.from_name, "from_address": mail.from_address, "subject": mail.subject}

@@ -1,0 +1,149 @@
+"""A queued fax is handed to FaxMAX: intent committed, POST, outcome committed. And its promised times are kept.
+
+Between intent and outcome a crash leaves ``submitting`` behind, which nobody ever sends again blindly.
+"""
+
+import asyncio
+import hashlib
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from ulid import ULID
+
+from fax_bridge.email_to_fax.cover import cover_html
+from fax_bridge.errors import Verdict
+from fax_bridge.eventlog import event
+from fax_bridge.fax import Language, Resolution, ResultClass, now
+from fax_bridge.faxmax.client import Client, Failed, Outcome
+from fax_bridge.faxmax.promises import promises_of
+from fax_bridge.faxmax.wire import Accepted, SendRequest
+from fax_bridge.mail.alerts import Alerts
+from fax_bridge.mail.words import Words
+from fax_bridge.numbers import read_number
+from fax_bridge.settings import Account, Settings
+from fax_bridge.store import accounts, faxes, outbox
+from fax_bridge.store.lease import Lease, backoff
+from fax_bridge.store.store import Store, Tx
+from fax_bridge.store.worker import Work
+
+
+def fingerprint(account: Account) -> str:
+    """Changes when the credentials do, and tells nothing of them."""
+    text = "\0".join([account.url, *(f"{key}={value}" for key, value in sorted(account.credentials().items()))])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Submitter:
+    """Handles the queues :data:`faxes.SUBMIT` and :data:`faxes.PROMISED`."""
+
+    def __init__(self, settings: Settings, store: Store, words: Words, alerts: Alerts) -> None:
+        self._settings = settings
+        self._store = store
+        self._words = words
+        self._alerts = alerts
+        self._promises = promises_of(settings)
+        self._accounts = {name: settings.faxmax.account(name) for name in settings.faxmax.account_names}
+        codes = frozenset(settings.faxmax.auth_error_codes)
+        self._clients = {name: Client(account, codes) for name, account in self._accounts.items()}
+
+    async def open_accounts(self) -> set[str]:
+        """The accounts that may be served now."""
+        async with self._store.read() as conn:
+            return await faxes.open_accounts(conn)
+
+    async def handle_queued(self, lease: Lease, row: Work) -> None:
+        if row.give_up_at <= now():
+            result = ResultClass.EXPIRED
+            await self._store.write(partial(faxes.failed, lease=lease, result=result, detail=row.detail))
+            event("ended", row.id, state="failed", result=result)
+            return
+        request = await self._request(row)
+        attempt = await self._store.write(partial(faxes.submitting, lease=lease))
+        outcome = await self._clients[row.account].send(request)
+        # Once the answer is here it must be written down, also when we are told to stop meanwhile.
+        await asyncio.shield(self._write(lease, row, attempt, outcome))
+
+    async def handle_promised(self, lease: Lease, row: Work) -> None:
+        """The time by which something should have been heard of this fax has come."""
+        on_unknown = self._settings.faxmax.on_unknown
+        state = await self._store.write(
+            partial(faxes.promise_due, lease=lease, on_unknown=on_unknown, promises=self._promises)
+        )
+        event("ended" if state in {"unconfirmed", "uncertain"} else "unknown", row.id, state=state)
+
+    async def expire_forever(self) -> None:
+        """Faxes of a paused account are never claimed, but their lifetime ends all the same."""
+        while True:
+            for fax_id in await self._store.write(faxes.expire):
+                event("ended", fax_id, state="failed", result=ResultClass.EXPIRED)
+            await asyncio.sleep(min(30.0, max(0.2, self._settings.faxmax.queue_lifetime / 10)))
+
+    async def _request(self, row: Work) -> SendRequest:
+        async with self._store.read() as conn:
+            mail = await faxes.to_submit(conn, row.id)
+        account = self._accounts[row.account]
+        options = mail.options
+        cover = None
+        if mail.cover:
+            cover = cover_html(
+                mail.cover,
+                words=self._words,
+                number=row.number,
+                pages=mail.pages,
+                at=mail.accepted_at,
+                language=Language(mail.language),
+                timezone=self._settings.reports.timezone,
+            )
+        cli = options.get("cli") or account.cli
+        resolution = options.get("resolution") or account.resolution
+        return SendRequest(
+            request_id=str(uuid4()),
+            api_id=row.id,
+            number=row.number,
+            document=mail.pdf,
+            file_name=f"fax-{row.id}.pdf",
+            cover_html=cover,
+            cli=read_number(cli, self._settings.numbers.region) if cli else "",
+            paper_size=options.get("paper_size") or account.paper_size,
+            resolution=account.superfine if resolution == Resolution.SUPERFINE else resolution,
+        )
+
+    async def _write(self, lease: Lease, row: Work, attempt: int, outcome: Outcome) -> None:
+        await self._store.write(partial(self._record, lease=lease, row=row, attempt=attempt, outcome=outcome))
+        facts: dict[str, Any] = {"number": f"+{row.number}", "attempt": attempt}
+        if isinstance(outcome, Accepted):
+            event("submitted", row.id, faxmax=outcome.fax_id, **facts)
+        else:
+            words = {Verdict.RETRY: "retry", Verdict.UNKNOWN: "unknown", Verdict.PAUSE: "paused"}
+            event(words.get(outcome.verdict, "ended"), row.id, detail=outcome.detail, **facts)  # type: ignore[arg-type]  # the dict's values are Words
+
+    async def _record(self, tx: Tx, *, lease: Lease, row: Work, attempt: int, outcome: Outcome) -> None:
+        match outcome:
+            case Accepted(fax_id, request_id):
+                await faxes.accepted(
+                    tx,
+                    fax_id=row.id,
+                    attempt=attempt,
+                    provider_id=fax_id,
+                    request_id=request_id,
+                    promises=self._promises,
+                )
+            case Failed(Verdict.REFUSED, detail):
+                await faxes.refused(tx, lease=lease, detail=detail)
+            case Failed(Verdict.RETRY, detail, after):
+                limits = self._settings.faxmax
+                wait = (
+                    backoff(attempt, limits.retry_first, limits.retry_longest) if after is None else int(after * 1000)
+                )
+                await faxes.retried(tx, lease=lease, delay_ms=wait, detail=detail)
+            case Failed(Verdict.PAUSE, detail):
+                await faxes.retried(tx, lease=lease, delay_ms=0, detail=detail)
+                await self._pause(tx, row.account, detail)
+            case Failed(_, detail):
+                await faxes.lost(tx, lease=lease, detail=detail, promises=self._promises)
+
+    async def _pause(self, tx: Tx, name: str, detail: str) -> None:
+        """FaxMAX refuses the credentials: no fax of this account goes until the operator has mended that."""
+        if await accounts.pause(tx, name, reason=detail, fingerprint=fingerprint(self._accounts[name])):
+            await outbox.put(tx, self._alerts.mail(f"alert-{ULID()}", "account_paused", account=name, detail=detail))

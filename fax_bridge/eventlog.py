@@ -1,0 +1,48 @@
+"""The operator's log: about a dozen events with fixed words, the id first, and how all logging is shown."""
+
+import logging
+import sys
+from typing import Any, Literal
+
+import structlog
+
+_log = structlog.get_logger("event")
+
+Word = Literal[
+    "accepted", "rejected", "document", "submitted", "retry", "unknown", "paused", "resumed", "ended", "fax_received",
+    "converted", "push", "status", "mailed", "mail_retry", "mail_failed", "quarantined", "settings", "started", "stopped",
+]  # fmt: skip
+
+
+def event(word: Word, subject: str = "-", **facts: Any) -> None:
+    """One line: the event's word, the id that it is about, and facts; never a secret, never content."""
+    _log.info(word, id=subject, **facts)
+
+
+def set_up(style: str, level: str) -> None:
+    """Lines for people or for machines, to standard output, where systemd's journal takes them."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if style == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), sort_keys=False, pad_event_to=12)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=False),
+            structlog.processors.format_exc_info if style == "json" else _as_it_is,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    # Libraries that log by the standard module: their warnings, on the same stream.
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stdout)
+    # aiosmtpd logs each mail's addresses at INFO and a traceback for every client that goes away.
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
+
+
+def _as_it_is(_logger: Any, _method: str, event_dict: Any) -> Any:
+    return event_dict

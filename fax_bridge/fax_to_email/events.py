@@ -1,0 +1,139 @@
+"""A stored push is worked through: each element becomes a status of a fax, or a received fax.
+
+What cannot be understood is kept, told to the operator, and costs its neighbours nothing. Every element is
+taken in a transaction of its own that may be repeated: a push worked through twice changes nothing.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from ulid import ULID
+
+from fax_bridge.eventlog import event
+from fax_bridge.fax import Instant, PushedFax, PushedStatus
+from fax_bridge.faxmax.promises import promises_of
+from fax_bridge.faxmax.status import Meaning, fold, meaning_of
+from fax_bridge.faxmax.wire import Element, NotUnderstood, read_push
+from fax_bridge.mail.alerts import Alerts
+from fax_bridge.numbers import digits_or_none
+from fax_bridge.settings import Settings
+from fax_bridge.store import faxes, outbox, pushes
+from fax_bridge.store.lease import Lease
+from fax_bridge.store.store import Store
+from fax_bridge.store.worker import Work
+
+
+class Events:
+    """Handles the queue :data:`pushes.EVENTS`."""
+
+    def __init__(self, settings: Settings, store: Store, alerts: Alerts) -> None:
+        self._settings = settings
+        self._store = store
+        self._alerts = alerts
+        self._promises = promises_of(settings)
+        self._timezone = ZoneInfo(settings.faxmax.timezone)
+        self._own = {fold(word): Meaning(m.result, m.final) for word, m in settings.faxmax.status_map.items()}
+        self._numbers = self._account_numbers()
+
+    async def handle(self, lease: Lease, row: Work) -> None:
+        async with self._store.read() as conn:
+            body = await pushes.body(conn, lease.id)
+        elements: Sequence[Element | NotUnderstood] = ()
+        faults: list[str] = []
+        try:
+            # A received fax makes a body of megabytes, and its parsing is felt by every session on this loop.
+            elements = await asyncio.to_thread(read_push, body, self._timezone)
+        except NotUnderstood as fault:
+            faults.append(str(fault))
+        for seq, element in enumerate(elements):
+            if odd := await self._take(row, seq, element):
+                faults.append(f"element {seq + 1}: {odd}")
+        alert = self._alert(lease.id, faults) if faults else None
+        await self._store.write(partial(pushes.worked_through, lease=lease, faults=faults, alert=alert))
+        if faults:
+            event("quarantined", lease.id, why=faults[0], faults=len(faults))
+
+    async def _take(self, row: Work, seq: int, element: Element | NotUnderstood) -> str:
+        """Take one element; why it could not be understood, or nothing."""
+        if isinstance(element, NotUnderstood):
+            return str(element)
+        if element.type == "OUTGOING_FAX":
+            return await self._take_status(row, seq, element)
+        try:
+            tiff = await asyncio.to_thread(element.tiff)
+        except NotUnderstood as fault:
+            return f"received fax {element.id}: {fault}"
+        pushed = self._received(element, tiff)
+        received_id = await self._store.write(
+            partial(pushes.take_received, pushed=pushed, received_id=str(ULID()), push_id=row.id)
+        )
+        if received_id:
+            event("fax_received", received_id, faxmax=element.id, called=pushed.called_raw, size=len(tiff or b""))
+        return ""
+
+    async def _take_status(self, row: Work, seq: int, element: Element) -> str:
+        status, known = self._status(element, row.received_at)
+        fax_id = await self._store.write(
+            partial(faxes.take_status, pushed=status, push_id=row.id, seq=seq, promises=self._promises)
+        )
+        event("status", fax_id or "-", faxmax=element.id, status=status.word, final=status.final)
+        if not known and fax_id:
+            return (
+                f'status "{element.status}" is not in the table; the fax {fax_id} is treated as still under way. '
+                f'Add its real meaning to [faxmax.status_map]: "{element.status}" = '
+                '{ class = "delivered", final = true }'
+            )
+        return ""
+
+    def _status(self, element: Element, received_at: Instant) -> tuple[PushedStatus, bool]:
+        meaning = meaning_of(element.status, element.result_message, sent=element.sent_on is not None, own=self._own)
+        region = self._settings.numbers.region
+        status = PushedStatus(
+            provider_id=element.id,
+            called=digits_or_none(element.cld, region) or "",
+            requested_at=element.requested_on or received_at,
+            ours=self._is_ours(element),
+            word=element.status,
+            message=element.result_message,
+            result=meaning.result,
+            final=meaning.final,
+            pages_sent=element.page_count,
+            pages_total=element.total_page_count,
+            remote_station=element.remote_station_id,
+            tried_count=element.tried_count,
+        )
+        return status, meaning.known
+
+    def _received(self, element: Element, tiff: bytes | None) -> PushedFax:
+        region = self._settings.numbers.region
+        called = digits_or_none(element.cld, region) or ""
+        return PushedFax(
+            provider_id=element.id,
+            account=self._numbers.get(called, "default"),
+            caller=digits_or_none(element.cli, region) or "",
+            caller_raw=element.cli,
+            called=called,
+            called_raw=element.cld,
+            remote_station=element.remote_station_id,
+            tiff=tiff,
+        )
+
+    def _account_numbers(self) -> dict[str, str]:
+        """Which account has which calling number."""
+        settings = self._settings.faxmax
+        shown = {name: settings.account(name).cli for name in settings.account_names}
+        shown |= {f"sender {i}": s.cli for i, s in enumerate(self._settings.senders)}
+        region = self._settings.numbers.region
+        return {digits: name for name, cli in shown.items() if (digits := digits_or_none(cli, region))}
+
+    def _is_ours(self, element: Element) -> bool:
+        """Whether it left with a number of ours; without a number on either side nothing speaks against it."""
+        calling = digits_or_none(element.cli, self._settings.numbers.region)
+        return calling is None or not self._numbers or calling in self._numbers
+
+    def _alert(self, push_id: str, faults: list[str]) -> outbox.NewMail:
+        return self._alerts.mail(
+            f"alert-{push_id}", "push_quarantined", about=push_id, push=push_id, detail="\n".join(faults[:20])
+        )

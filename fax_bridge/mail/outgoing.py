@@ -1,0 +1,110 @@
+"""The outbox is emptied into the site's relay: tried again with backoff, one outcome for each recipient.
+
+A mail with a received fax that the relay refuses for good goes to the fallback mailbox instead: nobody else
+would ever hear of that fax.
+"""
+
+from functools import partial
+
+from fax_bridge.errors import Temporary
+from fax_bridge.eventlog import event
+from fax_bridge.fax import OutboxState, ReceivedState, now
+from fax_bridge.mail.alerts import Alerts
+from fax_bridge.mail.delivery import Delivery
+from fax_bridge.mail.relay import Relay
+from fax_bridge.settings import Settings
+from fax_bridge.store import outbox, pushes
+from fax_bridge.store.lease import Lease, backoff
+from fax_bridge.store.store import Store, Tx
+from fax_bridge.store.worker import Work
+
+
+class Outgoing:
+    """Handles the queue :data:`outbox.MAIL`."""
+
+    def __init__(self, settings: Settings, store: Store, relay: Relay, alerts: Alerts) -> None:
+        self._settings = settings
+        self._store = store
+        self._relay = relay
+        self._alerts = alerts
+
+    async def handle(self, lease: Lease, row: Work) -> None:
+        async with self._store.read() as conn:
+            content = await outbox.content(conn, lease.id)
+        recipients = tuple(row.recipients)
+        try:
+            delivery = await self._relay.send(lease.id, row.mail_from, recipients, content)
+        except Temporary as fault:
+            delivery, error = Delivery((), {}, {}), str(fault)
+            waiting = recipients
+        else:
+            waiting = tuple(delivery.deferred)
+            error = "; ".join(f"{to}: {reply}" for to, reply in {**delivery.deferred, **delivery.refused}.items())
+        await self._store.write(
+            partial(
+                self._record, lease=lease, row=row, content=content, delivery=delivery, waiting=waiting, error=error
+            )
+        )
+
+    async def _record(
+        self,
+        tx: Tx,
+        *,
+        lease: Lease,
+        row: Work,
+        content: bytes,
+        delivery: Delivery,
+        waiting: tuple[str, ...],
+        error: str,
+    ) -> None:
+        refused = dict(row.refused) | {to: str(reply) for to, reply in delivery.refused.items()}
+        limits = self._settings.relay
+        again = now() + backoff(row.claims, limits.retry_first, limits.retry_longest)
+        if waiting and again > row.give_up_at:
+            refused |= dict.fromkeys(waiting, f"given up: {error}")
+            waiting = ()
+        delivered = len(row.recipients) > len(waiting) + len(delivery.refused) or bool(delivery.delivered)
+        state = await outbox.tried(
+            tx,
+            lease=lease,
+            waiting=waiting,
+            refused=refused,
+            delivered=delivered,
+            due_at=again if waiting else None,
+            last_error=error[:1000],
+        )
+        if state == OutboxState.WAITING:
+            event("mail_retry", lease.id, to=list(waiting), error=error[:300])
+            return
+        event("mailed" if state == OutboxState.SENT else "mail_failed", lease.id, to=row.recipients, refused=refused)
+        if row.kind == "received":
+            await self._received_ended(tx, row, content, state, refused)
+        elif row.kind == "fallback":
+            await pushes.ended(tx, row.about, ReceivedState.MAILED if delivered else ReceivedState.FAILED)
+
+    async def _received_ended(
+        self, tx: Tx, row: Work, content: bytes, state: OutboxState, refused: dict[str, str]
+    ) -> None:
+        """The fax is in a mailbox, or on its way to the fallback one; the operator hears of every refusal."""
+        fallback = self._settings.inbound.fallback
+        if refused and set(refused) != {fallback}:
+            detail = "\n".join(f"{to}: {why}" for to, why in refused.items())
+            alert = self._alerts.mail(
+                f"alert-{row.id}", "received_undeliverable", about=row.about, fax=row.about, detail=detail
+            )
+            await outbox.put(tx, alert)
+        if state == OutboxState.SENT:
+            await pushes.ended(tx, row.about, ReceivedState.MAILED)
+        elif fallback in refused:
+            await pushes.ended(tx, row.about, ReceivedState.FAILED)
+        else:
+            again = outbox.NewMail(
+                id=f"fallback-{row.about}",
+                kind="fallback",
+                about=row.about,
+                mail_from=row.mail_from,
+                recipients=(fallback,),
+                content=content,
+                give_up_at=now() + int(self._settings.relay.queue_lifetime * 1000),
+            )
+            await outbox.put(tx, again)

@@ -1,0 +1,75 @@
+"""The webhook over real sockets: who gets 200, and what is on disk by then."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from fax_bridge.fax_to_email.webhook import webhook
+from fax_bridge.http_listener import HttpListener
+from fax_bridge.settings import Settings
+from fax_bridge.store.schema import push
+from fax_bridge.store.store import Store
+
+
+@pytest.fixture
+async def http(settings: Settings, store: Store) -> AsyncIterator[httpx.AsyncClient]:
+    async def ready() -> bool:
+        return True
+
+    listener = HttpListener(webhook(settings, store, ready), "127.0.0.1", 0)
+    await listener.start()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", trust_env=False) as client:
+        yield client
+    await listener.stop()
+
+
+@pytest.mark.parametrize("secret", ["first-long-random-string", "second-long-random-string"])
+async def test_a_push_is_on_disk_before_its_200(http: httpx.AsyncClient, store: Store, secret: str) -> None:
+    """Every secret works, so that one can be rotated; the raw body is kept, whatever it is."""
+    answer = await http.post(f"/push/{secret}", content=b"\x00no json", headers={"Content-Type": "text/html"})
+    assert (answer.status_code, answer.content) == (200, b"")
+    async with store.read() as conn:
+        row = (await conn.execute(select(push))).one()
+    assert (row.body, row.state) == (b"\x00no json", "stored")
+
+
+@pytest.mark.parametrize(
+    "path", ["/push/wrong", "/push/", "/push", "/", "/push/first-long-random-strin", "/push/%C3%A7"]
+)
+async def test_a_wrong_secret_gets_a_plain_404(http: httpx.AsyncClient, store: Store, path: str) -> None:
+    """No hint, and nothing is kept."""
+    answer = await http.post(path, content=b"[]")
+    assert answer.status_code == 404
+    async with store.read() as conn:
+        assert (await conn.execute(select(push))).all() == []
+
+
+async def test_a_body_over_the_limit_is_refused_declared_or_not(http: httpx.AsyncClient) -> None:
+    """With Content-Length before it is read, chunked as soon as it is too much."""
+    assert (await http.post("/push/first-long-random-string", content=b"x" * 100_001)).status_code == 413
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(11):
+            yield b"x" * 10_000
+
+    assert (await http.post("/push/first-long-random-string", content=chunks())).status_code == 413
+
+
+async def test_a_push_that_cannot_be_stored_gets_503_and_comes_again(http: httpx.AsyncClient, store: Store) -> None:
+    """Only failing to store it is a 5xx."""
+
+    async def breaks(tx: object) -> None:
+        await tx.conn.exec_driver_sql("ALTER TABLE push RENAME TO gone")  # type: ignore[attr-defined]  # Tx
+
+    await store.write(breaks)
+    answer = await http.post("/push/first-long-random-string", content=b"[]")
+    assert (answer.status_code, answer.content) == (503, b"")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_the_health_pages_say_nothing_but_their_status(http: httpx.AsyncClient, path: str) -> None:
+    """200 with an empty body on the public port."""
+    answer = await http.get(path)
+    assert (answer.status_code, answer.content) == (200, b"")

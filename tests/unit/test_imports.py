@@ -1,0 +1,88 @@
+"""The import rule of the house: who may touch the network, processes and the database."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2] / "fax_bridge"
+
+NETWORK = {"socket", "httpx", "aiosmtplib", "aiosmtpd", "smtplib", "uvicorn", "urllib.request", "http.client", "ssl"}
+PROCESSES = {"subprocess", "multiprocessing", "pty"}
+DATABASE = {"sqlalchemy", "alembic", "sqlite3", "aiosqlite"}
+
+ALLOWED = {
+    "network": {
+        "email_to_fax/receive.py",
+        "http_listener.py",  # uvicorn for the webhook and the sandbox
+        "faxmax/",
+        "mail/relay.py",
+        "mail/lmtp.py",
+        "demo.py",  # plays the user's mail client and the remote machine
+    },
+    "processes": {"documents/worker.py"},
+    "database": {"store/"},
+}
+
+
+def modules() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def imports_of(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def touches(path: Path, forbidden: set[str]) -> set[str]:
+    return {name for name in imports_of(path) for root in forbidden if name == root or name.startswith(root + ".")}
+
+
+@pytest.mark.parametrize(
+    ("what", "forbidden"), [("network", NETWORK), ("processes", PROCESSES), ("database", DATABASE)]
+)
+def test_only_the_named_modules_touch_the_outside(what: str, forbidden: set[str]) -> None:
+    """A parser that cannot reach the network cannot leak; a step that knows no SQL can be read alone."""
+    strays = {}
+    for path in modules():
+        name = str(path.relative_to(ROOT))
+        if any(name == allowed or (allowed.endswith("/") and name.startswith(allowed)) for allowed in ALLOWED[what]):
+            continue
+        if found := touches(path, forbidden):
+            strays[name] = found
+    assert strays == {}
+
+
+def test_the_two_directions_do_not_know_each_other() -> None:
+    """email_to_fax and fax_to_email never import each other."""
+    for here, there in (("email_to_fax", "fax_to_email"), ("fax_to_email", "email_to_fax")):
+        for path in (ROOT / here).rglob("*.py"):
+            assert not touches(path, {f"fax_bridge.{there}"}), path
+
+
+def test_documents_import_nothing_of_ours_but_values() -> None:
+    """What runs in the isolated worker must not bring the rest of the house with it."""
+    for path in (ROOT / "documents").rglob("*.py"):
+        ours = {name for name in imports_of(path) if name.startswith("fax_bridge")}
+        strays = {
+            name
+            for name in ours
+            if not name.startswith(("fax_bridge.documents", "fax_bridge.fax.", "fax_bridge.errors"))
+            and name not in {"fax_bridge.fax", "fax_bridge"}
+        }
+        assert not strays, f"{path}: {strays}"
+
+
+def test_the_flow_page_names_modules_that_exist() -> None:
+    """docs/flow.md stays true: each `module.py` in it is there."""
+    flow = (ROOT.parent / "docs" / "flow.md").read_text(encoding="utf-8")
+    named = {word.strip("`") for word in flow.split() if word.startswith("`") and word.rstrip("`.,;:)").endswith(".py")}
+    named = {name.rstrip("`.,;:)") for name in named}
+    assert named
+    assert not {name for name in named if not (ROOT / name).is_file()}
