@@ -37,7 +37,7 @@ def _store(settings: Settings) -> list[str]:
 
 def _templates(settings: Settings) -> list[str]:
     try:
-        Words(settings.templates_dir)
+        Words(settings.templates_dir).check()
     except ValueError as fault:
         return [f"templates_dir: {fault}"]
     return []

@@ -86,10 +86,10 @@ def demo(
     raise typer.Exit(0 if all(seen) else 1)
 
 
-@app.command(epilog="The last four digits of the destination choose the fate:\n\n\b\n" + fate_table().replace("\n", "\n"))
+@app.command(epilog=f"The last four digits of the destination choose the fate:\n\n\b\n{fate_table()}")
 def sandbox(
     listen: Annotated[str, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = "127.0.0.1:8090",
-    token: Annotated[str, typer.Option(envvar="FAXMAX_SANDBOX_TOKEN", help="What clients have to give.")] = "sandbox-token",
+    token: Annotated[str, typer.Option(help="What clients have to give.")] = SandboxSettings().token,
     notify: Annotated[str, typer.Option(help="Where pushes go: the bridge's webhook URL.")] = "",
     number: Annotated[list[str] | None, typer.Option(help="A number of the account itself; may be repeated.")] = None,
 ) -> None:
@@ -174,7 +174,9 @@ def faxes_list(
 
 
 @faxes.command("show")
-def faxes_show(fax_id: Annotated[str, typer.Argument(metavar="ID")], config: Config = None, as_json: AsJson = False) -> None:
+def faxes_show(
+    fax_id: Annotated[str, typer.Argument(metavar="ID")], config: Config = None, as_json: AsJson = False
+) -> None:
     """All that is known of one fax."""
     found = _ask(fax_show(_settings(config), fax_id))
     if found is None:

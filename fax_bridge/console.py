@@ -1,19 +1,25 @@
 """How the command shows things to people: tables and plain lines, in colour where a person looks."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-_out = Console(highlight=False)
+# Nobody looks at a pipe: there a line is as long as it needs to be.
+_out = Console(highlight=False, width=None if sys.stdout.isatty() else 240)
 
 
 def faxes(rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         _out.print("No faxes yet.")
         return
-    table = Table("id", "accepted", "state", "number", "from", "subject", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("id", "accepted", "state", "number"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("from", "subject"):
+        table.add_column(heading, overflow="fold")
     for row in rows:
         state = row["state"] if row["result"] in (None, row["state"]) else f"{row['state']} ({row['result']})"
         when = row["accepted_at"].replace("T", " ")[:16]
@@ -36,7 +42,8 @@ def fax(found: dict[str, Any]) -> None:
 
 def accounts(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
-        _out.print(f"{row['name']}: {row['state']} since {row['since']} {_plain(row['reason'])}".rstrip(), soft_wrap=True)
+        since = f"{row['state']} since {row['since']}"
+        _out.print(f"{row['name']}: {since} {_plain(row['reason'])}".rstrip(), soft_wrap=True)
 
 
 def explanation(facts: dict[str, Any]) -> None:

@@ -114,11 +114,11 @@ async def demo(directory: Path | None, *, once: bool) -> bool:
         eventlog.set_up(settings.log.format, settings.log.level)
         async with daemon.running(settings) as ports:
             sandbox.notify_url = f"http://127.0.0.1:{ports.webhook}/push/{secret}"
-            table.say("Up.", f"SMTP on 127.0.0.1:{ports.smtp}, sandbox FaxMAX at {sandbox.url}, settings and mailbox in:")
+            table.say("Up.", f"SMTP on 127.0.0.1:{ports.smtp}, sandbox FaxMAX at {sandbox.url}, files in:")
             table.say("     ", str(home))
             page = await documents.html_to_pdf((templates_root() / "demo" / "page.html").read_text(encoding="utf-8"))
             seen = await _email_to_fax(table, sandbox, ports.smtp, page) and await _fax_to_email(table, sandbox)
-            table.say("Both round trips were seen." if seen else "A step was not seen; the files above tell how far it came.")
+            table.say("Both round trips were seen." if seen else "A step was not seen; the files tell how far it came.")
             if not once:
                 await _stay(table, ports.smtp, sandbox)
             return seen
@@ -143,7 +143,7 @@ async def _email_to_fax(table: _Table, sandbox: Sandbox, port: int, page: bytes)
     if fax is None:
         table.say("2 ✗", "the sandbox got no fax")
         return False
-    table.say("2 →", f"FaxMAX (the sandbox) got it as one document with a cover, and faxed these pages to +{THEIR_NUMBER}")
+    table.say("2 →", f"FaxMAX (the sandbox) got one document and a cover, and faxed these pages to +{THEIR_NUMBER}")
     table.lay("2-document.pdf", await _get(urljoin(root, fax["fax_file"]["url"])))
     table.lay("2-cover.html", (fax["cover_html"] or "").encode())
     table.lay("2-fax-pages.tif", await _get(urljoin(root, fax["pages_url"])))
@@ -185,8 +185,9 @@ async def _stay(table: _Table, port: int, sandbox: Sandbox) -> None:
     to = f"{THEIR_NUMBER}@fax.example.com"
     root = sandbox.url.removesuffix("/api/v1")
     table.say("Play with it", "(Ctrl-C ends it). Send a mail of your own:")
-    table.say("  swaks", f"--server 127.0.0.1:{port} --from {SENDER} --to {to} --header 'Subject: Deneme' --attach @FILE.pdf")
-    table.say("  curl", f"smtp://127.0.0.1:{port} --mail-from {SENDER} --mail-rcpt {to} -T {table.directory}/1-mail.eml")
+    server = f"127.0.0.1:{port}"
+    table.say("  swaks", f"--server {server} --from {SENDER} --to {to} --h-Subject Deneme --attach @FILE.pdf")
+    table.say("  curl", f"smtp://{server} --mail-from {SENDER} --mail-rcpt {to} -T {table.directory}/1-mail.eml")
     table.say("Send a fax to it:")
     table.say("  curl", f"-F cli={THEIR_NUMBER} -F cld={OUR_NUMBER} -F file=@FILE.pdf {root}/sandbox/incoming")
     table.say("Numbers that end in 0001 to 0015 fail in their own ways:", "fax-bridge sandbox --help")
@@ -207,7 +208,7 @@ def _send(mail: EmailMessage, port: int) -> str:
 async def _wait(look: Callable[[], Awaitable[T | None]]) -> T | None:
     try:
         async with asyncio.timeout(PATIENCE):
-            while (found := await look()) is None:
+            while (found := await look()) is None:  # noqa: ASYNC110 — looks at a server and a directory
                 await asyncio.sleep(0.05)
             return found
     except TimeoutError:

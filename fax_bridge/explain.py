@@ -22,7 +22,9 @@ class Explanation:
     cover: str | None
 
 
-async def explain(content: bytes, to: list[str], *, region: str = "TR", language: Language = Language.TR) -> Explanation:
+async def explain(
+    content: bytes, to: list[str], *, region: str = "TR", language: Language = Language.TR
+) -> Explanation:
     """``to``: envelope recipients; without any, the addresses of To and Cc that could be numbers are taken."""
     mail = read_mail(content)
     paper, resolution = Paper.A4, Resolution.FINE

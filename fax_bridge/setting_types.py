@@ -9,7 +9,7 @@ from email.utils import parseaddr
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, model_validator
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -104,7 +104,7 @@ def _zone(name: object) -> object:
     return name
 
 
-Duration = Annotated[float, BeforeValidator(read_duration)]
+Duration = Annotated[float, PlainValidator(read_duration)]
 Address = Annotated[str, BeforeValidator(_address)]
 FromHeader = Annotated[str, BeforeValidator(_from_header)]
 Domain = Annotated[str, BeforeValidator(_domain)]

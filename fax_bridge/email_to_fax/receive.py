@@ -70,7 +70,7 @@ class Handler:
             number = number_of(self._settings, address)
             if isinstance(number, str):
                 by_number.setdefault(number, []).append(address)
-        content = envelope.content or b""
+        content = envelope.original_content or b""
         language = sender.language or self._settings.reports.language
         options = {
             "cli": sender.cli,
@@ -82,7 +82,7 @@ class Handler:
             account=sender.account,
             mail_from=mail_from,
             client=client,
-            content=content if isinstance(content, bytes) else content.encode(),
+            content=content,
             language=language,
             options={key: value for key, value in options.items() if value},
             give_up_at=now() + int(self._settings.faxmax.queue_lifetime * 1000),

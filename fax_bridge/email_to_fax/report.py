@@ -25,7 +25,7 @@ class Reporter:
         async with self._store.read() as conn:
             faxes = await messages.faxes_of(conn, lease.id)
         correction = row.state == MessageState.CORRECTING
-        mail = self._mail(row, [_fax(one) for one in faxes], correction)
+        mail = self._mail(row, [self._fax(one) for one in faxes], correction)
         # Refused with LeaseLost if a fax moved since ``row`` was read; the next claim writes the report anew.
         await self._store.write(
             partial(messages.reported, lease=lease, revision=row.revision, correction=correction, mail=mail)
@@ -68,21 +68,21 @@ class Reporter:
             give_up_at=at + int(self._settings.relay.queue_lifetime * 1000),
         )
 
-
-def _fax(row: Work) -> ReportFax:
-    return ReportFax(
-        fax_id=row.id,
-        number=row.number,
-        recipients=tuple(row.recipients),
-        state=FaxState(row.state),
-        result=ResultClass(row.result) if row.result else None,
-        provider_id=row.provider_id or "",
-        pages_sent=row.pages_sent,
-        pages_total=row.pages_total,
-        attempts=row.tried_count or row.attempts,
-        submitted_at=row.submitted_at,
-        ended_at=row.ended_at,
-        remote_station=row.remote_station,
-        detail=row.detail,
-        promised_until=None,
-    )
+    def _fax(self, row: Work) -> ReportFax:
+        promised = row.submitted_at + int(self._settings.faxmax.confirm_within * 1000) if row.submitted_at else None
+        return ReportFax(
+            fax_id=row.id,
+            number=row.number,
+            recipients=tuple(row.recipients),
+            state=FaxState(row.state),
+            result=ResultClass(row.result) if row.result else None,
+            provider_id=row.provider_id or "",
+            pages_sent=row.pages_sent,
+            pages_total=row.pages_total,
+            attempts=row.tried_count or row.attempts,
+            submitted_at=row.submitted_at,
+            ended_at=row.ended_at,
+            remote_station=row.remote_station,
+            detail=row.detail,
+            promised_until=promised,
+        )

@@ -5,6 +5,7 @@ taken in a transaction of its own that may be repeated: a push worked through tw
 """
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -80,12 +81,16 @@ class Events:
         )
         event("status", fax_id or "-", faxmax=element.id, status=status.word, final=status.final)
         if not known and fax_id:
-            return (
-                f'status "{element.status}" is not in the table; the fax {fax_id} is treated as still under way. '
-                f'Add its real meaning to [faxmax.status_map]: "{element.status}" = '
-                '{ class = "delivered", final = true }'
-            )
+            await self._store.write(partial(outbox.put, mail=self._unknown_status(status)))
         return ""
+
+    def _unknown_status(self, status: PushedStatus) -> outbox.NewMail:
+        """The operator is shown a word that no table knows, once: the alert's id is made from the word."""
+        line = f'"{status.word}" = {{ class = "delivered", final = true }}'
+        word_id = hashlib.sha256(fold(status.word).encode()).hexdigest()[:16]
+        return self._alerts.mail(
+            f"alert-status-{word_id}", "unknown_status", status=status.word, detail=status.message, line=line
+        )
 
     def _status(self, element: Element, received_at: Instant) -> tuple[PushedStatus, bool]:
         meaning = meaning_of(element.status, element.result_message, sent=element.sent_on is not None, own=self._own)

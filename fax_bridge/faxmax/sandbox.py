@@ -5,11 +5,7 @@ nothing of fax-bridge: whatever speaks to FaxMAX can speak to it.
 """
 
 import asyncio
-import contextlib
-import socket
-from collections.abc import Iterator
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -20,6 +16,7 @@ from fax_bridge.faxmax.sandbox_fates import FATES, NumberFate, fate_of, fate_tab
 from fax_bridge.faxmax.sandbox_pages import Pages
 from fax_bridge.faxmax.sandbox_push import Pusher
 from fax_bridge.faxmax.sandbox_settings import SandboxSettings
+from fax_bridge.http_listener import HttpListener
 
 __all__ = ["FATES", "NumberFate", "Sandbox", "SandboxSettings", "fate_of", "fate_table"]
 
@@ -39,8 +36,7 @@ class Sandbox:
             routes=[Route("/api/v1", api.endpoint, methods=["POST"]), *pages.routes],
             max_body_size=settings.body_limit,
         )
-        self._running: asyncio.Task[None] | None = None
-        self._server: _Server | None = None
+        self._listener: HttpListener | None = None
         self._port = 0
 
     @property
@@ -71,63 +67,30 @@ class Sandbox:
     async def start(self) -> None:
         """Listen. Raises ``OSError`` if the address cannot be had, ``ValueError`` if it is none."""
         host, port = self._settings.address
-        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-        self._port = listener.getsockname()[1]
         self._closing.clear()
-        self._server = _Server(self._app)
-        self._running = asyncio.create_task(self._server.serve(sockets=[listener]))
-        await self._server.listening.wait()
-        if not self._server.started:
-            await self._running  # it has failed; its reason is ours
+        self._listener = HttpListener(self._app, host, port, grace=_GRACE)
+        await self._listener.start()
+        self._port = self._listener.port
 
     async def stop(self) -> None:
         """Stop listening, and give up the faxes and pushes that are under way. The list of faxes stays."""
-        if self._server is None or self._running is None:
+        if self._listener is None:
             return
+        listener, self._listener = self._listener, None
         self._closing.set()
-        self._server.should_exit = True
-        await self._exchange.stop()
-        await self._pusher.stop()
-        await self._running
+        await self._break_off()
+        await listener.stop()
         # A request that was in hand may have set more going meanwhile.
-        await self._exchange.stop()
-        await self._pusher.stop()
-        self._server = self._running = None
+        await self._break_off()
 
     async def serve(self) -> None:
         """Run until cancelled."""
         try:
             await self.start()
-            if self._running:
-                await asyncio.shield(self._running)
+            await self._closing.wait()
         finally:
             await self.stop()
 
-
-class _Server(uvicorn.Server):
-    """uvicorn without its hands on the signals: they belong to the program's one owner of the loop."""
-
-    def __init__(self, app: Starlette) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=_GRACE,
-            )
-        )
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        try:
-            await super().startup(sockets)
-        finally:
-            self.listening.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    async def _break_off(self) -> None:
+        await self._exchange.stop()
+        await self._pusher.stop()

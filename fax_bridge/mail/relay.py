@@ -14,7 +14,7 @@ import ssl
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import cast
 
 import aiosmtplib
 
@@ -23,28 +23,12 @@ from fax_bridge.mail.delivery import Delivery, Reply, Transport
 from fax_bridge.mail.dialogue import converse
 from fax_bridge.mail.lmtp import DATA_PATIENCE, LmtpSession
 from fax_bridge.mail.maildir import Maildir
+from fax_bridge.mail.relay_url import Server, only_a_path, server_of, split
 
 __all__ = ["Delivery", "Relay", "Reply"]
 
 GOODBYE = 5.0
 """Seconds that QUIT may take: the mail's fate is known by then."""
-
-DEFAULT_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465, "lmtp": 24}
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Where a server is and what it asks for; ``path`` is a Unix socket's and stands instead of host and port."""
-
-    host: str
-    port: int
-    timeout: float
-    path: str = ""
-    user: str = ""
-    password: str = field(default="", repr=False)
-
-    def __str__(self) -> str:
-        return self.path or (f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +51,11 @@ class Relay:
 
         Raises :class:`ValueError` that says how to mend it and shows no password.
         """
-        parts = _split(url)
+        parts = split(url)
         if parts.scheme == "maildir":
-            path = _only_a_path(parts, "maildir:///var/mail/fax")
+            path = only_a_path(parts, "maildir:///var/mail/fax")
             return cls(f"maildir://{path}", Maildir(Path(path)))
-        server = _server(parts, timeout)
+        server = server_of(parts, timeout)
         where = f"{parts.scheme}://{server}"
         if parts.scheme == "lmtp":
             return cls(where, Lmtp(server))
@@ -190,8 +174,9 @@ class SmtpSession:
     def drop(self) -> None:
         """Lets go of the connection at once: a mere close would wait for a stalled server to read to the end."""
         self._client.close()
-        if isinstance(self._transport, asyncio.WriteTransport):
-            self._transport.abort()
+        if self._transport is not None:
+            # aiosmtplib promises less than it has; uvloop's transports are no subclasses of asyncio's.
+            cast("asyncio.WriteTransport", self._transport).abort()
 
     def _still_there(self, reply: Reply) -> Reply:
         if reply.code == 421:  # RFC 5321 §3.8: the server shuts the channel
@@ -219,10 +204,18 @@ def _temporary(server: Server, fault: Exception) -> Temporary:
         case aiosmtplib.SMTPResponseException():
             words = f"answers {Reply.read(cause.code, cause.message)}"
         case aiosmtplib.SMTPException():
-            words = f"cannot be used: {cause.message}"
+            words = f"cannot be used: {cause.message.rstrip(': ')}"
         case _:
             words = f"cannot be used: {cause}"
     return Temporary(f"the mail server {server} {words}")
+
+
+def _context(ca_file: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file or None)
+    except OSError as fault:  # an SSLError is one too
+        why = fault.strerror if isinstance(fault, FileNotFoundError | PermissionError) else "no certificate in it"
+        raise ValueError(f"the ca_file {ca_file} cannot be used: {why}. Name a PEM file.") from fault
 
 
 # --- LMTP --------------------------------------------------------------------------------------------
@@ -264,64 +257,3 @@ class Lmtp:
         except OSError as fault:  # a TimeoutError is one too
             words = fault.strerror or "no connection in time"
             raise Temporary(f"the LMTP server {self.server} cannot be reached: {words}") from fault
-
-
-# --- the URL -----------------------------------------------------------------------------------------
-
-
-def _split(url: str) -> SplitResult:
-    """The URL in parts. What stands in it may be secret, so that no complaint repeats more than the scheme."""
-    scheme = url.split(":", 1)[0].lower()
-    if scheme not in {*DEFAULT_PORTS, "maildir"}:
-        raise ValueError(
-            "this is no way to send mail. Write smtp://HOST, smtp+starttls://, smtps://, lmtp:// or maildir:///DIR."
-        )
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018  # reading it checks it
-    except ValueError:
-        raise ValueError(f"host or port cannot be read. Write {scheme}://HOST:PORT, IPv6 in [brackets].") from None
-    if parts.query or parts.fragment or re.search(r"[\s\x00-\x1f\x7f]", url):
-        raise ValueError(
-            f"{scheme}:// takes no blank, ? or #. "
-            "In a password, write such characters as %20, %3F and %23 (and @ : / as %40 %3A %2F)."
-        )
-    return parts
-
-
-def _only_a_path(parts: SplitResult, example: str) -> str:
-    path = unquote(parts.path)
-    if parts.netloc or not path.strip("/"):
-        raise ValueError(f"{parts.scheme}: needs an absolute path. Write it with three slashes: {example}")
-    return path
-
-
-def _server(parts: SplitResult, timeout: float) -> Server:
-    if parts.scheme == "lmtp" and not parts.netloc:
-        return Server("", 0, timeout, path=_only_a_path(parts, "lmtp:///run/dovecot/lmtp"))
-    if not parts.hostname or parts.path.strip("/"):
-        raise ValueError(f"write {parts.scheme}://HOST:PORT with nothing behind it, a / in a password as %2F.")
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    if "@" in parts.netloc:
-        if parts.scheme not in {"smtps", "smtp+starttls"}:
-            raise ValueError(
-                f"{parts.scheme}:// would show the password on the way. Write smtps:// or smtp+starttls://."
-            )
-        if not user or not password:
-            raise ValueError(f"user or password is missing. Write {parts.scheme}://USER:PASSWORD@HOST.")
-    port = DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
-    if port == 0 or (parts.scheme == "lmtp" and port == 25):
-        raise ValueError("that port cannot be. LMTP is never on 25 (RFC 2033 §5), and 0 is none.")
-    try:
-        parts.hostname.encode("idna")
-    except UnicodeError:
-        raise ValueError("the host is no name of a machine. Check it.") from None
-    return Server(parts.hostname, port, timeout, user=user, password=password)
-
-
-def _context(ca_file: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file or None)
-    except OSError as fault:  # an SSLError is one too
-        why = fault.strerror if isinstance(fault, FileNotFoundError | PermissionError) else "no certificate in it"
-        raise ValueError(f"the ca_file {ca_file} cannot be used: {why}. Name a PEM file.") from fault

@@ -65,11 +65,7 @@ class Store:
         Raises :class:`StoreBusy` where another daemon holds the file, :class:`BridgeError` where the
         database cannot be opened or is newer than this program.
         """
-        path = Path(url.removeprefix("sqlite:///"))
-        if not path.parent.is_dir():
-            raise BridgeError(f"store.url: {path.parent} is no directory. Make it, owned by the daemon's user.")
-        if not exclusive and not path.exists():
-            raise BridgeError(f"store.url: {path} is not there yet. The daemon makes it at its first start.")
+        path = _path(url, must_exist=not exclusive)
         lock = _lock(path) if exclusive else None
         writer, readers = _engines(path)
         store = cls(writer, readers, lock)
@@ -154,6 +150,15 @@ class Store:
         for queue in woken:
             for waker in self._wakers.get(queue, ()):
                 waker.set()
+
+
+def _path(url: str, *, must_exist: bool) -> Path:
+    path = Path(url.removeprefix("sqlite:///"))
+    if not path.parent.is_dir():
+        raise BridgeError(f"store.url: {path.parent} is no directory. Make it, owned by the daemon's user.")
+    if must_exist and not path.exists():
+        raise BridgeError(f"store.url: {path} is not there yet. The daemon makes it at its first start.")
+    return path
 
 
 def _lock(path: Path) -> BinaryIO:

@@ -134,3 +134,10 @@ def test_no_fault_and_no_dump_shows_a_secret(tmp_path: Path) -> None:
 def test_a_pattern_fits_the_whole_envelope_sender(sender: str, fits: bool) -> None:
     """*@example.com never fits somebody at notexample.com."""
     assert load(FIXTURES / "good.toml").senders[0].fits(sender) is fits
+
+
+def test_an_account_inherits_a_duration_that_was_set(tmp_path: Path) -> None:
+    """A duration is read once; taken over by an account it stays what it was."""
+    text = (FIXTURES / "good.toml").read_text().replace("[faxmax]", '[faxmax]\ntimeout = "1500ms"')
+    (tmp_path / "settings.toml").write_text(text)
+    assert load(tmp_path / "settings.toml").faxmax.account("default").timeout == 1.5

@@ -26,7 +26,9 @@ from fax_bridge.mail.words import Words
 WORDS = Words()
 NOON = 1_795_000_000_000  # 2026-11-18 14:06:40 in Istanbul
 SENDER = "Faks <faks@fax.example.com>"
-ENDS = [(state, None) for state in sorted(FAX_ENDS - {FaxState.FAILED, FaxState.DELIVERED})]
+ENDS: list[tuple[FaxState, ResultClass | None]] = [
+    (state, None) for state in sorted(FAX_ENDS - {FaxState.FAILED, FaxState.DELIVERED})
+]
 ENDS += [(FaxState.DELIVERED, ResultClass.DELIVERED)]
 ENDS += [(FaxState.FAILED, result) for result in ResultClass if result is not ResultClass.DELIVERED]
 LANGUAGES = pytest.mark.parametrize("language", Language)
@@ -119,7 +121,7 @@ def body(message: EmailMessage, kind: str = "plain") -> str:
     assert part is not None
     content = part.get_content()
     assert isinstance(content, str)
-    return content
+    return content.replace("\r\n", "\n")
 
 
 def shown_lines(message: EmailMessage) -> str:
@@ -374,12 +376,16 @@ def test_no_outside_value_can_write_a_header_or_a_line_of_a_report(attack: str) 
     head, text = mail.split(b"\r\n\r\n", 1)[0], body(message)
     assert b"\nBcc:" not in head
     assert "\nBcc:" not in text
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e\u2028\u2029]", text.replace("\r", ""))
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e\u2028\u2029]", text)
     html = body(message, "html")
     assert "<script" not in html
     assert "<other@example.org>" not in html
-    assert "49" not in message["subject"].replace("49 ", "")
     assert len(mail) < 60_000
+
+
+def test_template_signs_in_a_value_are_only_text() -> None:
+    """Values are filled in, never read as templates."""
+    assert "{{ 7 * 7 }}" in read(sent(report(fax(), subject="{{ 7 * 7 }}")))["subject"]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -414,7 +420,7 @@ def test_a_line_is_one_line(text: str) -> None:
     assert len(kept) <= 100
     assert kept == kept.strip()
     assert len(kept.splitlines()) <= 1
-    assert kept.encode()
+    assert kept.encode().decode() == kept
 
 
 def test_an_address_that_cannot_be_written_in_a_header_is_left_to_the_envelope() -> None:
