@@ -7,7 +7,7 @@ from typing import Any
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.cover import cover_html
 from fax_bridge.email_to_fax.document import Prepared, Unfaxable, prepare
-from fax_bridge.email_to_fax.read import header_text, read_mail
+from fax_bridge.email_to_fax.read import TOLERANT, header_text, read_mail
 from fax_bridge.fax import Language, Paper, Resolution, now
 from fax_bridge.mail.words import Words
 from fax_bridge.numbers import BadNumber, read_number, shown
@@ -67,7 +67,7 @@ def _recipient(address: str, region: str) -> dict[str, str]:
 
 
 def _addressed(content: bytes, region: str) -> list[str]:
-    root = email.message_from_bytes(content.split(b"\r\n\r\n", 1)[0].split(b"\n\n", 1)[0] + b"\n\n")
+    root = email.message_from_bytes(content.split(b"\r\n\r\n", 1)[0].split(b"\n\n", 1)[0] + b"\n\n", policy=TOLERANT)
     fields = [header_text(root, name) for name in ("To", "Cc")]
     addresses = [address for _, address in email.utils.getaddresses(fields) if "@" in address]
     return [address for address in addresses if not _recipient(address, region)["fault"]]

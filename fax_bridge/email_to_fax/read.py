@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.message import Message
+from email.policy import Compat32
 from enum import StrEnum
 
 from fax_bridge.documents.worker import PartKind
@@ -21,6 +22,16 @@ from fax_bridge.fax import Instant
 MAX_PARTS = 1000
 MAX_DEPTH = 50
 """Nesting beyond this is no mail of a person's; the parser itself is recursive only in memory."""
+
+
+class _Tolerant(Compat32):
+    """Headers with raw 8-bit letters, which many clients write, are read as the text that they mean."""
+
+    def header_fetch_parse(self, name: str, value: str) -> str:
+        return _decoded(value, None)
+
+
+TOLERANT = _Tolerant()
 
 
 class Plan(StrEnum):
@@ -64,7 +75,7 @@ class ReadMail:
 
 def read_mail(content: bytes) -> ReadMail:
     """Read a mail (RFC 5322, RFC 2045–2049). Never raises: what is odd becomes a refused part."""
-    root = email.message_from_bytes(content)
+    root = email.message_from_bytes(content, policy=TOLERANT)
     leaves = list(_leaves(root, "", 0))
     texts = [_text_of(leaf) for leaf in leaves if leaf.plan == Plan.BODY]
     body = "\n<br>\n".join(text for text in texts if text)

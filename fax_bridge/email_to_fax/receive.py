@@ -116,5 +116,5 @@ def port_of(server: asyncio.Server) -> int:
 
 
 def _client(session: Session) -> str:
-    peer = session.peer
+    peer: Any = session.peer  # a path for a Unix socket, a tuple otherwise
     return str(peer[0]) if isinstance(peer, tuple) else "unix"

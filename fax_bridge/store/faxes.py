@@ -24,6 +24,9 @@ CLOCK_SKEW_MS = 120_000
 """How far FaxMAX's clock may be from ours when a push is matched by its time."""
 
 
+_WITHOUT_ANSWER = frozenset({FaxState.SUBMITTING, FaxState.UNKNOWN, FaxState.UNCERTAIN})
+
+
 @dataclass(frozen=True, slots=True)
 class Promises:
     """The promised times, in milliseconds."""
@@ -66,7 +69,7 @@ async def submitting(tx: Tx, *, lease: Lease) -> int:
 async def accepted(tx: Tx, *, fax_id: str, attempt: int, provider_id: str, request_id: str, promises: Promises) -> None:
     """FaxMAX gave a fax id. That is a fact even when the lease is lost: only the attempt has to be the same."""
     row = await _locked(tx, fax_id)
-    if row.attempts != attempt or row.provider_id:
+    if row.attempts != attempt or row.provider_id or row.state not in _WITHOUT_ANSWER:
         return
     if row.state == FaxState.UNCERTAIN:  # too late for the promise; a final push will still find it
         await tx.conn.execute(
@@ -74,7 +77,7 @@ async def accepted(tx: Tx, *, fax_id: str, attempt: int, provider_id: str, reque
         )
     else:
         await _move(tx, row, FaxState.SUBMITTED, note=provider_id, provider_id=provider_id, request_id=request_id,
-                    submitted_at=now(), due_at=now() + promises.confirm)  # fmt: skip
+                    result=None, detail="", submitted_at=now(), due_at=now() + promises.confirm)  # fmt: skip
     await _apply_waiting(tx, fax_id, provider_id, promises)
     tx.wake(PROMISED.name)
 

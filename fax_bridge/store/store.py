@@ -70,13 +70,17 @@ class Store:
         writer, readers = _engines(path)
         store = cls(writer, readers, lock)
         if exclusive:
-            await migrate(writer)
+            try:
+                await migrate(writer)
+            except BaseException:
+                await store.close()
+                raise
         store._task = asyncio.create_task(store._write_forever(), name="store writer")
         return store
 
     async def close(self) -> None:
         """Finish the writes in hand, then let go of the database."""
-        if self._task:
+        if self._task and not self._task.done():
             await self._queue.put(None)
             await self._task
         await self._readers.dispose()

@@ -1,0 +1,389 @@
+"""The store: durable writes, migrations, leases, and the life of a fax as statements."""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import insert, select, text, update
+
+from fax_bridge.errors import BridgeError
+from fax_bridge.fax import FaxState, PushedStatus, ResultClass, now
+from fax_bridge.settings import Settings
+from fax_bridge.store import accounts, faxes, messages, outbox, pushes
+from fax_bridge.store.lease import Lease, LeaseLost, claim, finish
+from fax_bridge.store.schema import account, fax, message, metadata, push
+from fax_bridge.store.store import Store, StoreBusy, Tx
+from fax_bridge.store.worker import Worker
+
+PROMISES = faxes.Promises(confirm=60_000, unknown=60_000, answer=1_000)
+NUMBER = "902163334455"
+
+
+async def accepted(store: Store, *ids: str, number: str = NUMBER) -> None:
+    """A message with one fax for each id, its document made."""
+    new = messages.NewMessage(
+        id="M" + ids[0],
+        account="default",
+        mail_from="ayse@example.com",
+        client="127.0.0.1",
+        content=b"Subject: x\r\n\r\nx",
+        language="tr",
+        options={},
+        give_up_at=now() + 60_000,
+        faxes=tuple(messages.NewFax(one, number, (f"{number}@fax.example.com",)) for one in ids),
+    )
+    await store.write(partial(messages.accept, new=new))
+    ((lease, _),) = await store.write(partial(claim, queue=messages.PREPARE, owner="w", lease_ms=60_000, limit=1))
+    headers = messages.Headers("x", "<a@b>", "")
+    await store.write(
+        partial(messages.prepared, lease=lease, headers=headers, pdf=b"%PDF", sha256="s", pages=1, cover=None, fates=[])
+    )
+
+
+async def claimed(store: Store, fax_id: str, owner: str = "w") -> Lease:
+    """A lease on a queued fax."""
+    got = await store.write(partial(claim, queue=faxes.SUBMIT, owner=owner, lease_ms=60_000, limit=9, lane="default"))
+    return next(lease for lease, _ in got if lease.id == fax_id)
+
+
+async def submitted(store: Store, fax_id: str, provider_id: str) -> None:
+    lease = await claimed(store, fax_id)
+    attempt = await store.write(partial(faxes.submitting, lease=lease))
+    await store.write(
+        partial(
+            faxes.accepted, fax_id=fax_id, attempt=attempt, provider_id=provider_id, request_id="r", promises=PROMISES
+        )
+    )
+
+
+async def lost(store: Store, *fax_ids: str) -> None:
+    """Faxes whose answer was lost."""
+    got = await store.write(partial(claim, queue=faxes.SUBMIT, owner="w", lease_ms=60_000, limit=9, lane="default"))
+    for lease, _ in got:
+        if lease.id in fax_ids:
+            await store.write(partial(faxes.submitting, lease=lease))
+            await store.write(partial(faxes.lost, lease=lease, detail="cut", promises=PROMISES))
+
+
+def pushed(provider_id: str, result: ResultClass | None = ResultClass.DELIVERED, **changes: Any) -> PushedStatus:
+    values: dict[str, Any] = {
+        "provider_id": provider_id, "called": NUMBER, "requested_at": now(), "ours": True, "word": str(result),
+        "message": "", "result": result, "final": result is not None,
+    }  # fmt: skip
+    return PushedStatus(**(values | changes))
+
+
+async def take(store: Store, status: PushedStatus, push_id: str) -> str | None:
+    await store.write(partial(pushes.journal, push_id=push_id, client="x", body=b"[]"))
+    return await store.write(partial(faxes.take_status, pushed=status, push_id=push_id, seq=0, promises=PROMISES))
+
+
+async def state(store: Store, fax_id: str) -> tuple[str, str | None, str | None]:
+    async with store.read() as conn:
+        row = (await conn.execute(select(fax).where(fax.c.id == fax_id))).one()
+    return row.state, row.result, row.provider_id
+
+
+async def message_state(store: Store, message_id: str) -> str:
+    async with store.read() as conn:
+        return str((await conn.execute(select(message.c.state).where(message.c.id == message_id))).scalar_one())
+
+
+# --- the writer --------------------------------------------------------------------------------------
+
+
+async def test_a_write_that_fails_undoes_itself_and_nothing_else(store: Store) -> None:
+    """Writes share a commit, not their faults."""
+
+    async def good(tx: Tx, name: str) -> str:
+        await tx.conn.execute(insert(account).values(name=name, state="active", changed_at=1))
+        return name
+
+    async def bad(tx: Tx) -> None:
+        await tx.conn.execute(insert(account).values(name="bad", state="active", changed_at=1))
+        raise ValueError("spoiled")
+
+    results = await asyncio.gather(
+        store.write(partial(good, name="a")),
+        store.write(bad),
+        store.write(partial(good, name="b")),
+        return_exceptions=True,
+    )
+    assert results[0] == "a"
+    assert isinstance(results[1], ValueError)
+    assert results[2] == "b"
+    async with store.read() as conn:
+        assert {row.name for row in await accounts.listed(conn)} == {"a", "b"}
+
+
+async def test_every_commit_is_synced_to_disk(store: Store) -> None:
+    """WAL with synchronous=FULL: 2."""
+
+    async def pragma(tx: Tx) -> tuple[Any, Any]:
+        mode = (await tx.conn.exec_driver_sql("PRAGMA journal_mode")).scalar()
+        return mode, (await tx.conn.exec_driver_sql("PRAGMA synchronous")).scalar()
+
+    assert await store.write(pragma) == ("wal", 2)
+
+
+async def test_a_second_daemon_on_the_same_file_is_refused(store: Store, settings: Settings) -> None:
+    """Two would send each fax twice; a command that only looks may."""
+    with pytest.raises(StoreBusy, match="another fax-bridge works on"):
+        await Store.open(settings.store.url)
+    beside = await Store.open(settings.store.url, exclusive=False)
+    await beside.close()
+
+
+async def test_the_migrations_make_the_schema_that_the_code_uses(store: Store) -> None:
+    """No column that only one of them knows."""
+
+    async def differences(tx: Tx) -> Any:
+        return await tx.conn.run_sync(lambda conn: compare_metadata(MigrationContext.configure(conn), metadata))
+
+    assert await store.write(differences) == []
+
+
+async def test_a_newer_database_refuses_to_start(settings: Settings, store: Store) -> None:
+    """A downgrade must not misread rows."""
+
+    async def ahead(tx: Tx) -> None:
+        await tx.conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    await store.write(ahead)
+    await store.close()
+    with pytest.raises(BridgeError, match="newer"):
+        await Store.open(settings.store.url)
+    reopened = await Store.open(settings.store.url, exclusive=False)
+    await reopened.close()
+
+
+# --- leases ------------------------------------------------------------------------------------------
+
+
+async def test_a_lease_is_exclusive_until_it_runs_out(store: Store) -> None:
+    """A dead worker's row comes back by itself, and the dead one may write no more."""
+    await store.write(partial(pushes.journal, push_id="P1", client="x", body=b"[]"))
+    take_one = partial(claim, queue=pushes.EVENTS, lease_ms=60_000, limit=5)
+    ((first, _),) = await store.write(partial(take_one, owner="one"))
+    assert await store.write(partial(take_one, owner="two")) == []
+
+    async def expire(tx: Tx) -> None:
+        await tx.conn.execute(update(push).values(due_at=now() - 1))
+
+    await store.write(expire)
+    ((second, _),) = await store.write(partial(take_one, owner="two"))
+    with pytest.raises(LeaseLost):
+        await store.write(partial(finish, lease=first, due_at=None, state="done"))
+    await store.write(partial(finish, lease=second, due_at=None, state="done"))
+
+
+async def test_a_handler_that_raises_costs_its_row_a_delay_and_the_others_nothing(store: Store) -> None:
+    """The worker's edge: a bug never ends the daemon, and the row is tried again."""
+    for push_id in ("P1", "P2"):
+        await store.write(partial(pushes.journal, push_id=push_id, client="x", body=b"[]"))
+    seen: list[str] = []
+    both = asyncio.Event()
+
+    async def handle(lease: Lease, row: Any) -> None:
+        seen.append(lease.id)
+        if lease.id == "P1" and seen.count("P1") == 1:
+            raise RuntimeError("a bug")
+        await store.write(partial(finish, lease=lease, due_at=None, state="done"))
+        if {"P1", "P2"} <= set(seen) and seen.count("P1") == 2:
+            both.set()
+
+    worker = Worker(store, pushes.EVENTS, handle, {None: 2})
+    task = asyncio.create_task(worker.run())
+    async with asyncio.timeout(10):
+        await both.wait()
+    await worker.stop(1)
+    await task
+    assert sorted(seen) == ["P1", "P1", "P2"]
+
+
+async def test_work_that_arrives_wakes_its_worker_at_once(store: Store) -> None:
+    """No waiting for the next poll."""
+    started: list[float] = []
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def handle(lease: Lease, row: Any) -> None:
+        started.append(loop.time())
+        begun.set()
+        await store.write(partial(finish, lease=lease, due_at=None, state="done"))
+
+    worker = Worker(store, pushes.EVENTS, handle, {None: 2})
+    task = asyncio.create_task(worker.run())
+    await asyncio.sleep(0.1)
+    before = loop.time()
+    await store.write(partial(pushes.journal, push_id="P1", client="x", body=b"[]"))
+    async with asyncio.timeout(0.9):
+        await begun.wait()
+    await worker.stop(1)
+    await task
+    assert started[0] - before < 0.9
+
+
+# --- the life of a fax -------------------------------------------------------------------------------
+
+
+async def test_a_status_that_comes_before_our_answer_waits_and_is_matched(store: Store) -> None:
+    """FaxMAX may push before it answers the POST."""
+    await accepted(store, "F1")
+    lease = await claimed(store, "F1")
+    attempt = await store.write(partial(faxes.submitting, lease=lease))
+    assert await take(store, pushed("early"), "P1") is None
+    await store.write(
+        partial(faxes.accepted, fax_id="F1", attempt=attempt, provider_id="early", request_id="r", promises=PROMISES)
+    )
+    assert await state(store, "F1") == ("delivered", "delivered", "early")
+    assert await message_state(store, "MF1") == "ended"
+
+
+async def test_one_push_that_fits_one_lost_fax_is_adopted(store: Store) -> None:
+    """By number, calling number and time."""
+    await accepted(store, "F1")
+    await lost(store, "F1")
+    assert (await state(store, "F1"))[0] == "unknown"
+    assert await take(store, pushed("x", None), "P1") == "F1"
+    assert await state(store, "F1") == ("submitted", None, "x")
+    await take(store, pushed("x"), "P2")
+    assert (await state(store, "F1"))[0] == "delivered"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"called": "902160000000"}, {"ours": False}, {"requested_at": 1_000}, {"requested_at": now() + 86_400_000}],
+    ids=["another number", "another account", "too early", "too late"],
+)
+async def test_a_push_that_does_not_fit_is_foreign(store: Store, change: dict[str, Any]) -> None:
+    """Faxes sent from FaxMAX's own pages are none of ours."""
+    await accepted(store, "F1")
+    await lost(store, "F1")
+    assert await take(store, pushed("x", **change), "P1") is None
+    assert (await state(store, "F1"))[0] == "unknown"
+
+
+async def test_two_that_fit_are_never_guessed(store: Store) -> None:
+    """Two lost faxes to one number: a guess could call the wrong one delivered."""
+    await accepted(store, "F1", "F2")
+    await lost(store, "F1", "F2")
+    assert await take(store, pushed("x"), "P1") is None
+    assert {(await state(store, one))[0] for one in ("F1", "F2")} == {"unknown"}
+
+
+async def test_two_pushes_that_fit_one_fax_are_never_guessed(store: Store) -> None:
+    """One of them may be somebody else's fax to the same number."""
+    await accepted(store, "F1")
+    lease = await claimed(store, "F1")
+    await store.write(partial(faxes.submitting, lease=lease))
+    await take(store, pushed("x"), "P1")
+    await take(store, pushed("y"), "P2")
+    await store.write(partial(faxes.lost, lease=lease, detail="cut", promises=PROMISES))
+    assert await state(store, "F1") == ("unknown", "unknown", None)
+
+
+async def test_a_fax_found_in_submitting_after_a_crash_is_unknown(store: Store) -> None:
+    """It may be at FaxMAX; it is never sent again blindly."""
+    await accepted(store, "F1")
+    lease = await claimed(store, "F1")
+    await store.write(partial(faxes.submitting, lease=lease))
+
+    async def crash(tx: Tx) -> None:
+        await tx.conn.execute(update(fax).values(owner=None, due_at=now()))
+
+    await store.write(crash)
+    ((again, _),) = await store.write(partial(claim, queue=faxes.PROMISED, owner="new", lease_ms=60_000, limit=5))
+    moved = await store.write(partial(faxes.promise_due, lease=again, on_unknown="report", promises=PROMISES))
+    assert moved == FaxState.UNKNOWN
+    # The old worker was only slow: its answer still counts, since it names our own attempt.
+    await store.write(
+        partial(faxes.accepted, fax_id="F1", attempt=1, provider_id="late", request_id="r", promises=PROMISES)
+    )
+    assert await state(store, "F1") == ("submitted", None, "late")
+
+
+async def test_a_worker_without_its_lease_writes_no_outcome(store: Store) -> None:
+    """A paused process that comes back must not move a fax that another one has."""
+    await accepted(store, "F1")
+    lease = await claimed(store, "F1")
+    await store.write(partial(faxes.submitting, lease=lease))
+
+    async def steal(tx: Tx) -> None:
+        await tx.conn.execute(update(fax).values(owner="thief", claims=99))
+
+    await store.write(steal)
+    for write in (
+        partial(faxes.retried, lease=lease, delay_ms=0, detail=""),
+        partial(faxes.refused, lease=lease, detail=""),
+        partial(faxes.lost, lease=lease, detail="", promises=PROMISES),
+    ):
+        with pytest.raises(LeaseLost):
+            await store.write(write)
+    assert (await state(store, "F1"))[0] == "submitting"
+
+
+async def test_an_interim_status_after_the_end_changes_nothing(store: Store) -> None:
+    """Pushes come out of order."""
+    await accepted(store, "F1")
+    await submitted(store, "F1", "x")
+    await take(store, pushed("x", ResultClass.BUSY), "P1")
+    await take(store, pushed("x", None), "P2")
+    assert (await state(store, "F1"))[:2] == ("failed", "busy")
+
+
+async def test_an_older_attempts_end_does_not_undo_a_newer_one(store: Store) -> None:
+    """tried_count tells which of two final pushes is the later."""
+    await accepted(store, "F1")
+    await submitted(store, "F1", "x")
+    await take(store, pushed("x", tried_count=2), "P1")
+    await take(store, pushed("x", ResultClass.BUSY, tried_count=1), "P2")
+    assert (await state(store, "F1"))[0] == "delivered"
+
+
+async def test_the_report_is_refused_when_a_fax_moved_while_it_was_written(store: Store) -> None:
+    """What the sender reads is what is true when it is committed."""
+    await accepted(store, "F1")
+    await submitted(store, "F1", "x")
+    await take(store, pushed("x", ResultClass.BUSY), "P1")
+    ((lease, row),) = await store.write(partial(claim, queue=messages.REPORT, owner="w", lease_ms=60_000, limit=1))
+    await take(store, pushed("x"), "P2")
+    with pytest.raises(LeaseLost):
+        await store.write(partial(messages.reported, lease=lease, revision=row.revision, correction=False, mail=None))
+    assert await message_state(store, "MF1") == "ended"
+
+
+async def test_a_fax_never_moves_against_the_law(store: Store) -> None:
+    """A delivered fax cannot be queued again by any statement."""
+    await accepted(store, "F1")
+    await submitted(store, "F1", "x")
+
+    async def illegal(tx: Tx) -> None:
+        row = (await tx.conn.execute(select(fax))).one()
+        await faxes._move(tx, row, FaxState.QUEUED, note="")  # noqa: SLF001 — the one place that holds the law
+
+    with pytest.raises(ValueError, match="may not follow"):
+        await store.write(illegal)
+
+
+async def test_the_same_mail_is_put_into_the_outbox_once(store: Store) -> None:
+    """A step that is done twice tells once."""
+    mail = outbox.NewMail("report-1", "report", "M1", "", ("a@example.com",), b"x", now() + 1000)
+    for _ in range(2):
+        await store.write(partial(outbox.put, mail=mail))
+    got = await store.write(partial(claim, queue=outbox.MAIL, owner="w", lease_ms=1000, limit=5))
+    assert len(got) == 1
+
+
+async def test_an_account_with_other_credentials_is_served_again_at_start(store: Store) -> None:
+    """The operator mends the token and restarts; nothing else is to be done."""
+    await store.write(partial(accounts.known, fingerprints={"default": "old"}))
+    assert await store.write(partial(accounts.pause, name="default", reason="401", fingerprint="old"))
+    assert not await store.write(partial(accounts.pause, name="default", reason="401", fingerprint="old"))
+    assert await store.write(partial(accounts.known, fingerprints={"default": "old"})) == []
+    assert await store.write(partial(accounts.known, fingerprints={"default": "new"})) == ["default"]
+    async with store.read() as conn:
+        assert await faxes.open_accounts(conn) == {"default"}
