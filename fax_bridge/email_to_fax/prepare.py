@@ -7,7 +7,7 @@ from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.document import Prepared, prepare
 from fax_bridge.email_to_fax.read import ReadMail, read_mail
 from fax_bridge.eventlog import event
-from fax_bridge.fax import Paper, ResultClass
+from fax_bridge.fax import Paper, ResultClass, now
 from fax_bridge.settings import Settings
 from fax_bridge.store import messages
 from fax_bridge.store.lease import Lease
@@ -24,6 +24,9 @@ class Preparer:
         self._documents = documents
 
     async def handle(self, lease: Lease, row: Work) -> None:
+        if row.accepted_at + int(self._settings.faxmax.queue_lifetime * 1000) <= now():
+            await self._give_up(lease)
+            return
         async with self._store.read() as conn:
             content = await messages.content(conn, lease.id)
         # Parsing a large mail takes long enough to be felt by every session on this loop.
@@ -58,6 +61,15 @@ class Preparer:
                 )
             )
             event("document", lease.id, refused=made.reason)
+
+    async def _give_up(self, lease: Lease) -> None:
+        """A fault of ours (no converter, a bug) kept it here for the whole lifetime: the sender has to hear of it."""
+        headers = messages.Headers("", "", "")
+        refused = partial(
+            messages.refused, lease=lease, headers=headers, fates=(), result=ResultClass.EXPIRED, detail=""
+        )
+        await self._store.write(refused)
+        event("document", lease.id, refused="queue lifetime over")
 
     def _knows(self, account: str) -> bool:
         return account in self._settings.faxmax.account_names

@@ -19,6 +19,9 @@ from fax_bridge.store.lease import Lease
 from fax_bridge.store.store import Store
 from fax_bridge.store.worker import Work
 
+MOST_TRIES = 5
+"""After as many claims that came to nothing, be it by a bug of ours, the fax is mailed as it came."""
+
 
 @dataclass(frozen=True, slots=True)
 class Converted:
@@ -62,7 +65,10 @@ class Converter:
             "Author": row.remote_station or caller,
             "Subject": f"fax-bridge {row.id}, FaxMAX {row.provider_id}",
         }
-        made = await convert(tiff, self._documents, info)
+        if lease.claims > MOST_TRIES:
+            made = Converted(None, 0, (), None, "worker_crashed", "the conversion failed again and again")
+        else:
+            made = await convert(tiff, self._documents, info)
         destination = destination_of(self._settings, row.called)
         reason = "no_route" if destination.is_fallback else ""
         mail = received_mail_for(

@@ -25,6 +25,9 @@ from fax_bridge.store.lease import Lease
 from fax_bridge.store.store import Store
 from fax_bridge.store.worker import Work
 
+MOST_TRIES = 10
+"""After as many claims that came to nothing a push goes to quarantine, where a person finds it."""
+
 
 class Events:
     """Handles the queue :data:`pushes.EVENTS`."""
@@ -48,6 +51,8 @@ class Events:
             elements = await asyncio.to_thread(read_push, body, self._timezone)
         except NotUnderstood as fault:
             faults.append(str(fault))
+        if lease.claims > MOST_TRIES:
+            elements, faults = (), [f"it failed {MOST_TRIES} times by a fault of ours, which the log shows"]
         for seq, element in enumerate(elements):
             if odd := await self._take(row, seq, element):
                 faults.append(f"element {seq + 1}: {odd}")

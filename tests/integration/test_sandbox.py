@@ -189,6 +189,10 @@ async def tried(sandbox: Sandbox) -> bool:
     return bool((await get(sandbox, "/sandbox/pushes")).json())
 
 
+async def delivered(sandbox: Sandbox, fax_id: str) -> bool:
+    return any((fax["fax_id"], fax["status"]) == (fax_id, "DELIVERED") for fax in await faxes(sandbox))
+
+
 async def eventually(look: Callable[[], Awaitable[bool]]) -> None:
     """Look until it is so, for ten seconds at most."""
     for _ in range(500):
@@ -262,6 +266,16 @@ async def test_a_fax_is_rendered_at_the_paper_and_resolution_that_were_asked_for
     [(size, found, compression)] = tiff_pages(response.content)
     assert (size[0], found, compression) == (1728, dpi, "group4")
     assert size[1] / dpi[1] == pytest.approx(inches, abs=0.1)
+
+
+@pytest.mark.parametrize(("kind", "pages"), [("TIFF", 2), ("JPEG", 1), ("PNG", 1)])
+async def test_the_document_is_known_by_its_content(sandbox: Sandbox, hook: Hook, kind: str, pages: int) -> None:
+    """A picture is faxed like a PDF, whatever its file is called."""
+    picture = io.BytesIO()
+    Image.new("L", (400, 300), 0).save(picture, kind)
+    fax_id = await send_one(sandbox, "902125550000", a_tiff(2) if kind == "TIFF" else picture.getvalue())
+    await hook.ended(fax_id)
+    assert (hook.elements[-1]["status"], hook.elements[-1]["page_count"]) == ("DELIVERED", pages)
 
 
 async def test_numbers_are_taken_in_all_three_forms_of_the_page(sandbox: Sandbox) -> None:
@@ -485,12 +499,7 @@ async def test_a_fax_can_be_delivered_in_silence(sandbox: Sandbox, hook: Hook) -
     data = await send(sandbox, ["902125550013", "902125550000"])
     silent, told = [phone["fax_id"] for phone in data["phones"]]
     await hook.ended(told)
-
-    async def delivered() -> bool:
-        shown = {fax["fax_id"]: fax["status"] for fax in await faxes(sandbox)}
-        return bool(shown[silent] == "DELIVERED")
-
-    await eventually(delivered)
+    await eventually(lambda: delivered(sandbox, silent))
     assert hook.statuses(silent) == []
 
 
@@ -548,10 +557,9 @@ async def test_nothing_is_pushed_until_there_is_a_url(hook: Hook) -> None:
     """The URL can be set after the start, when the webhook's port is known; what came before it is not pushed."""
     async with running() as sandbox:
         before = await send_one(sandbox, "902125550000")
-        await get(sandbox, f"/sandbox/faxes/{before}/pages.tif")
+        await eventually(lambda: delivered(sandbox, before))
         [push, *_] = (await get(sandbox, "/sandbox/pushes")).json()
         assert (push["fax_id"], push["answer"], push["fault"]) == (before, None, "no notification URL is set")
-        await asyncio.sleep(0.1)
         sandbox.notify_url = hook.url
         after = await send_one(sandbox, "902125550000")
         await hook.ended(after)

@@ -1,0 +1,95 @@
+"""What goes into the worker process and what comes out: the frozen values both sides speak, and their JSON.
+
+Large bytes travel as files beside the request (``0``, ``1`` … in, ``out`` out); a value holds their names.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+REQUEST = "request.json"
+REPLY = "reply.json"
+IN_HAND = "in-hand"
+"""Holds the index of the part that the worker has in hand, so that its death can be laid to one part."""
+OUTPUT = "out"
+STDERR = "stderr"
+
+
+class PartKind(StrEnum):
+    PDF = "pdf"
+    JPEG = "jpeg"
+    PNG = "png"
+    TIFF = "tiff"
+    TEXT = "text"
+    HTML = "html"
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePart:
+    """One part of a mail to be made into pages. ``name`` is for messages only."""
+
+    kind: PartKind
+    name: str
+    data: bytes
+    images: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    """Content id without its angle brackets → picture, for HTML only (RFC 2392)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    pdf: bytes
+    pages: tuple[int, ...]
+    """Pages of each part, in order; their sum is the page count of ``pdf``."""
+
+
+@dataclass(frozen=True, slots=True)
+class TiffPage:
+    """A page of a received fax as it stands in the PDF, after it was turned upright."""
+
+    number: int
+    """From 1."""
+    width_px: int
+    height_px: int
+    x_dpi: float
+    y_dpi: float
+    width_mm: float
+    height_mm: float
+    fault: str
+    """A sentence in English; empty where the page is sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedFax:
+    pdf: bytes
+    pages: tuple[TiffPage, ...]
+    faults: tuple[str, ...]
+    """Sentences in English about the whole file or one of its pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one job may cost. The measured needs are a quarter of these or less."""
+
+    wall_seconds: float = 60.0
+    cpu_seconds: int = 30
+    memory_bytes: int = 1 << 30
+    output_bytes: int = 256 << 20
+    open_files: int = 64
+    pages: int = 500
+    image_pixels: int = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A job as the worker sees it: its directory, its limits, its arguments."""
+
+    directory: Path
+    limits: Limits
+
+    def blob(self, name: str) -> bytes:
+        return (self.directory / name).read_bytes()
+
+    def take_in_hand(self, part: int) -> None:
+        (self.directory / IN_HAND).write_text(str(part))

@@ -1,0 +1,150 @@
+"""PDFs from strangers become pages of ours: repaired, unlocked where no password is asked, forms made visible.
+
+Only pages are copied: scripts, attachments, opening actions and links stay behind, and so do the fields of a
+form, whose values are drawn onto the page first.
+"""
+
+import io
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+import pikepdf
+from pikepdf import Array, Dictionary, Name, Object
+
+from fax_bridge.documents.layers import hidden_layers, list_layers
+from fax_bridge.documents.pdfium import flattened, through_pdfium
+from fax_bridge.errors import DocumentRefused
+
+_BROKEN = (pikepdf.PdfError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError)
+"""What pikepdf raises over objects that are not what they should be."""
+_LEFT_BEHIND = (
+    *("/AA", "/B", "/Metadata", "/PieceInfo", "/Thumb", "/Tabs", "/StructParents", "/PresSteps", "/Trans", "/Dur"),
+    *("/AF", "/ID", "/TemplateInstantiated", "/VP"),
+)
+_DRAWN = {
+    Name(name)
+    for name in (
+        *("/FreeText", "/Line", "/Square", "/Circle", "/Polygon", "/PolyLine", "/Highlight", "/Underline", "/Squiggly"),
+        *("/StrikeOut", "/Stamp", "/Ink"),
+    )
+}
+"""Annotations that a reader draws by itself when they bring no appearance (ISO 32000-1 §12.5.5)."""
+_PRINTS = 4
+"""The annotation flag that says so (§12.5.3)."""
+
+
+class Merger:
+    """Joins PDFs page by page into one."""
+
+    def __init__(self, most_pages: int) -> None:
+        self._most_pages = most_pages
+        self._pdf = pikepdf.new()
+        self._sources = ExitStack()
+        self._layers: list[Object] = []
+        self._hidden: list[Object] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pdf.close()
+        self._sources.close()
+
+    def add(self, data: bytes) -> int:
+        """Append all pages of a PDF and return their number.
+
+        Refused: ``pdf_password``, ``pdf_broken``, ``pdf_empty``, ``pdf_dynamic_form``, ``pdf_portfolio``,
+        ``too_many_pages``.
+        """
+        try:
+            return self._add(data)
+        except pikepdf.PasswordError as error:
+            raise DocumentRefused(0, "pdf_password", str(error)) from error
+        except _BROKEN as error:
+            first = f"{type(error).__name__}: {error}"
+        try:  # PDFium reads some that qpdf does not (rings in the page tree, odd objects)
+            return self._add(through_pdfium(data, most_pages=self._most_pages))
+        except _BROKEN as error:
+            raise DocumentRefused(0, "pdf_broken", first) from error
+
+    def finished(self) -> bytes:
+        """The joined document; the same parts give the same bytes."""
+        list_layers(self._pdf, self._layers, self._hidden)
+        out = io.BytesIO()
+        self._pdf.save(out, object_stream_mode=pikepdf.ObjectStreamMode.generate, deterministic_id=True)
+        return out.getvalue()
+
+    def _add(self, data: bytes) -> int:
+        source = self._sources.enter_context(pikepdf.open(io.BytesIO(data)))
+        _refuse_what_shows_nothing(source)
+        if _wants_appearances(source):
+            # PDFium draws the values, and better than qpdf where they are Turkish.
+            drawn = flattened(_saved(source), most_pages=self._most_pages)
+            source = self._sources.enter_context(pikepdf.open(io.BytesIO(drawn)))
+        count = len(source.pages)
+        if not count:
+            raise DocumentRefused(0, "pdf_empty")
+        if len(self._pdf.pages) + count > self._most_pages:
+            raise DocumentRefused(0, "too_many_pages", f"more than {self._most_pages} pages")
+        source.flatten_annotations("print")
+        if Name.AcroForm in source.Root:
+            del source.Root.AcroForm
+        for page in source.pages:
+            _strip(page)
+        layers, hidden = hidden_layers(source)
+        before = len(self._pdf.pages)
+        try:
+            self._pdf.pages.extend(source.pages)
+            self._layers += map(self._pdf.copy_foreign, layers)
+            self._hidden += map(self._pdf.copy_foreign, hidden)
+        except BaseException:
+            del self._pdf.pages[before:]
+            raise
+        return count
+
+
+def _refuse_what_shows_nothing(source: pikepdf.Pdf) -> None:
+    """Two kinds of PDF hold pages that only say "open me in another program"."""
+    form = source.Root.get(Name.AcroForm)
+    has_xfa = isinstance(form, Dictionary) and Name.XFA in form
+    if has_xfa and bool(source.Root.get(Name.NeedsRendering, False)):
+        raise DocumentRefused(0, "pdf_dynamic_form", "a dynamic XFA form")
+    if Name.Collection in source.Root:
+        raise DocumentRefused(0, "pdf_portfolio", "a collection of files")
+
+
+def _wants_appearances(source: pikepdf.Pdf) -> bool:
+    form = source.Root.get(Name.AcroForm)
+    return isinstance(form, Dictionary) and bool(form.get(Name.NeedAppearances, False))
+
+
+def _strip(page: pikepdf.Page) -> None:
+    """Leave what is drawn and nothing that acts or points elsewhere."""
+    for key in _LEFT_BEHIND:
+        if key in page.obj:
+            del page.obj[key]
+    annotations = page.obj.get(Name.Annots)
+    if annotations is None:
+        return
+    drawn = Array()
+    for annotation in annotations if isinstance(annotations, Array) else ():
+        if isinstance(annotation, Dictionary) and annotation.get(Name.Subtype) in _DRAWN:
+            flags = annotation.get(Name.F, 0)
+            if isinstance(flags, int) and flags & _PRINTS:
+                for acts in (Name.A, Name.AA, Name.PA, Name.Popup, Name.IRT, Name.Parent):
+                    if acts in annotation:
+                        del annotation[acts]
+                drawn.append(annotation)
+    if len(drawn):
+        page.obj.Annots = drawn
+    else:
+        del page.obj.Annots
+
+
+def _saved(pdf: pikepdf.Pdf) -> bytes:
+    out = io.BytesIO()
+    pdf.save(out)
+    return out.getvalue()

@@ -1,0 +1,226 @@
+"""The parent's side of the documents: each job runs in a fresh, walled process that can do no harm to the next.
+
+What a job needs goes into a directory of its own and the answer is read from there, so that nothing but bytes
+and JSON ever crosses the border. A worker that dies costs its own document; one that is stopped from outside,
+or cannot start, costs a retry.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import stat
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from fax_bridge.documents.child import NOT_READY, OUT_OF_MEMORY
+from fax_bridge.documents.job import (
+    IN_HAND,
+    OUTPUT,
+    REPLY,
+    REQUEST,
+    STDERR,
+    Built,
+    ConvertedFax,
+    Limits,
+    PartKind,
+    SourcePart,
+    TiffPage,
+)
+from fax_bridge.errors import BridgeError, DocumentRefused, Temporary
+from fax_bridge.fax import Paper, Resolution
+
+__all__ = ["Built", "ConvertedFax", "Documents", "Limits", "PartKind", "SourcePart", "TiffPage"]
+
+_DEFAULT_LIMITS = Limits()
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_FROM_OUTSIDE = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL}
+"""Deaths that no document can cause: a person, the service manager, or the machine short of memory."""
+_ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    "MALLOC_ARENA_MAX": "2",  # each arena of the C library reserves 64 MiB of the address space we are limited to
+}
+_DETAIL = 500
+"""Characters of the engine's own words that are kept."""
+
+
+class Documents:
+    """Bytes in, bytes out. At most ``max_concurrent`` workers run at once; others wait for their turn.
+
+    Every method raises :class:`DocumentRefused` for what the document brings about (``worker_crashed``,
+    ``worker_timeout`` and ``worker_limit`` among its reasons) and :class:`Temporary` where the machine is at
+    fault: no process, no space, a worker stopped from outside.
+    """
+
+    def __init__(self, *, limits: Limits = _DEFAULT_LIMITS, max_concurrent: int = 2) -> None:
+        self._limits = limits
+        self._turns = asyncio.Semaphore(max_concurrent)
+
+    async def build(self, parts: Sequence[SourcePart], *, paper: Paper = Paper.A4) -> Built:
+        """All parts, in order, as one PDF.
+
+        Refused with the index of the offending part: ``pdf_password``, ``pdf_broken``, ``pdf_empty``,
+        ``pdf_dynamic_form``, ``pdf_portfolio``, ``image_broken``, ``image_too_large``, ``tiff_broken``,
+        ``text_undecodable``, ``text_empty``, ``html_empty``, ``html_too_large``, ``too_many_pages``.
+        """
+        blobs: list[bytes] = []
+
+        def blob(data: bytes) -> str:
+            blobs.append(data)
+            return str(len(blobs) - 1)
+
+        described = [
+            {
+                "kind": part.kind,
+                "data": blob(part.data),
+                "images": {name: blob(picture) for name, picture in part.images.items()},
+            }
+            for part in parts
+        ]
+        pdf, pages = await self._do("build", {"parts": described, "paper": paper}, *blobs)
+        return Built(pdf, tuple(pages))
+
+    async def clean_html(self, html: str, *, images: bool = False) -> str:
+        """A fragment for the body of a page that nothing can be loaded or run from; empty where nothing is left.
+
+        ``images`` keeps those that are named by ``cid:``. The style sheets of a mail are kept as far as they are
+        harmless, in one ``<style>`` whose rules reach the fragment only. Refused: ``html_too_large``.
+        """
+        text = html.encode("utf-8", "replace")
+        cleaned, _ = await self._do("clean_html", {"images": images}, text)
+        return cleaned.decode()
+
+    async def html_to_pdf(self, html: str, *, paper: Paper = Paper.A4) -> bytes:
+        """A whole HTML page of ours, or a cleaned one, as it would be printed. Nothing is ever fetched."""
+        pdf, _ = await self._do("html_to_pdf", {"paper": paper}, html.encode("utf-8", "replace"))
+        return pdf
+
+    async def tiff_to_pdf(self, tiff: bytes, *, info: Mapping[str, str] = _NOTHING) -> ConvertedFax:
+        """A received fax as PDF, pixel for pixel, each page in its true size.
+
+        ``info`` becomes the document's information (``Title``, ``Author``, ``Subject``, ``Keywords``). A page that
+        cannot be decoded is replaced by one that says so; refused (``tiff_broken``) only where no page can.
+        """
+        pdf, result = await self._do("tiff_to_pdf", {"info": dict(info)}, tiff)
+        return ConvertedFax(pdf, tuple(TiffPage(**page) for page in result["pages"]), tuple(result["faults"]))
+
+    async def rasterise(
+        self, pdf: bytes, *, resolution: Resolution = Resolution.FINE, paper: Paper = Paper.A4
+    ) -> bytes:
+        """The pages as a fax machine would send them: a G4 TIFF, 1728 pixels wide, one bit a pixel."""
+        tiff, _ = await self._do("rasterise", {"resolution": resolution, "paper": paper}, pdf)
+        return tiff
+
+    async def picture(self, pdf: bytes, *, page: int = 1, dpi: float = 72) -> bytes:
+        """One page, counted from 1, as a grey PNG."""
+        png, _ = await self._do("picture", {"page": page, "dpi": dpi}, pdf)
+        return png
+
+    async def self_test(self) -> None:
+        """Raises :class:`BridgeError` when Turkish letters do not come out of the HTML engine as ink."""
+        try:
+            await self._do("self_test", {})
+        except DocumentRefused as refusal:
+            raise BridgeError(
+                f"The HTML engine does not work on this machine ({refusal.reason}: {refusal.detail}). "
+                "Install fax-bridge again; if that does not help, run `fax-bridge doctor`."
+            ) from refusal
+
+    async def _do(self, job: str, arguments: dict[str, Any], *blobs: bytes) -> tuple[bytes, Any]:
+        async with self._turns:
+            try:
+                with tempfile.TemporaryDirectory(prefix="fax-bridge-") as name:  # mode 0700
+                    directory = Path(name)
+                    await asyncio.to_thread(_write_request, directory, job, arguments, self._limits, blobs)
+                    status = await _run_fresh_process(directory, self._limits.wall_seconds)
+                    return await asyncio.to_thread(_read_reply, directory, status)
+            except OSError as error:
+                raise Temporary(f"no document could be made: {error}") from error
+
+
+async def _run_fresh_process(directory: Path, wall_seconds: float) -> int | None:
+    """Let a worker do the job in ``directory``; its exit status, or ``None`` if its time ran out.
+
+    Whatever ends the wait, a cancellation too, the worker and all it may have started are gone afterwards.
+    """
+    with (directory / STDERR).open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-m", "fax_bridge.documents.child", str(directory), str(os.getpid())),
+            cwd=directory,
+            env=_ENVIRONMENT | {"HOME": str(directory), "TMPDIR": str(directory)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    try:
+        async with asyncio.timeout(wall_seconds):
+            return await process.wait()
+    except TimeoutError:
+        return None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+def _write_request(
+    directory: Path, job: str, arguments: dict[str, Any], limits: Limits, blobs: Sequence[bytes]
+) -> None:
+    for index, data in enumerate(blobs):
+        (directory / str(index)).write_bytes(data)
+    request = {"job": job, "limits": asdict(limits), "arguments": arguments}
+    (directory / REQUEST).write_text(json.dumps(request), encoding="utf-8")
+
+
+def _read_reply(directory: Path, status: int | None) -> tuple[bytes, Any]:
+    if status != os.EX_OK:
+        raise _cause_of_death(directory, status)
+    try:
+        answer = json.loads(_read(directory / REPLY))
+        if "refused" not in answer:
+            return _read(directory / OUTPUT), answer["result"]
+        part, reason, detail = int(answer["refused"][0]), str(answer["refused"][1]), str(answer["refused"][2])
+    except (ValueError, LookupError, TypeError) as error:
+        raise DocumentRefused(0, "worker_crashed", f"unreadable reply: {error}") from error
+    raise DocumentRefused(part, reason, detail[:_DETAIL])
+
+
+def _read(path: Path) -> bytes:
+    """A plain file's bytes. A worker in a stranger's hands may have left a link to a file of ours, or a pipe."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError(f"{path.name} is no plain file")
+        return file.read()
+
+
+def _cause_of_death(directory: Path, status: int | None) -> BridgeError:
+    words = _last_words(directory)
+    in_hand = directory / IN_HAND
+    if status is not None and -status in _FROM_OUTSIDE:
+        return Temporary(f"the converter was stopped from outside by {signal.Signals(-status).name}")
+    if status == NOT_READY or not in_hand.exists():
+        return Temporary(f"the converter cannot start: {words or f'exit status {status}'}")
+    part = int(_read(in_hand) or 0)
+    if status is None:
+        return DocumentRefused(part, "worker_timeout", "no end within the allowed time")
+    if status == -signal.SIGXCPU:
+        return DocumentRefused(part, "worker_timeout", "more processor time than allowed")
+    if status == OUT_OF_MEMORY or any(sign in words for sign in ("bad_alloc", "memory", "File too large")):
+        return DocumentRefused(part, "worker_limit", words)
+    death = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+    return DocumentRefused(part, "worker_crashed", f"{death} {words}".rstrip())
+
+
+def _last_words(directory: Path) -> str:
+    """The end of what the worker wrote to its standard error, on one line."""
+    text = _read(directory / STDERR)[-4096:].decode("utf-8", "replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines)[-_DETAIL:] if len(lines) < 3 else lines[-1][:_DETAIL]
