@@ -12,6 +12,8 @@ from fax_bridge.documents.job import Task
 from fax_bridge.errors import DocumentRefused
 from fax_bridge.fax import PAPER_POINTS, Paper
 
+__all__ = ["BLACK_ON_WHITE", "breakable", "draw", "render", "work"]
+
 try:
     from fax_bridge.documents.html_plutoprint import draw
 except ImportError:

@@ -12,8 +12,9 @@ from typing import Self
 import pikepdf
 from pikepdf import Array, Dictionary, Name, Object
 
+from fax_bridge.documents.form import draw_values
 from fax_bridge.documents.layers import hidden_layers, list_layers
-from fax_bridge.documents.pdfium import flattened, through_pdfium
+from fax_bridge.documents.pdfium import through_pdfium
 from fax_bridge.errors import DocumentRefused
 
 _BROKEN = (pikepdf.PdfError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError)
@@ -80,15 +81,12 @@ class Merger:
     def _add(self, data: bytes) -> int:
         source = self._sources.enter_context(pikepdf.open(io.BytesIO(data)))
         _refuse_what_shows_nothing(source)
-        if _wants_appearances(source):
-            # PDFium draws the values, and better than qpdf where they are Turkish.
-            drawn = flattened(_saved(source), most_pages=self._most_pages)
-            source = self._sources.enter_context(pikepdf.open(io.BytesIO(drawn)))
         count = len(source.pages)
         if not count:
             raise DocumentRefused(0, "pdf_empty")
         if len(self._pdf.pages) + count > self._most_pages:
             raise DocumentRefused(0, "too_many_pages", f"more than {self._most_pages} pages")
+        draw_values(source)
         source.flatten_annotations("print")
         if Name.AcroForm in source.Root:
             del source.Root.AcroForm
@@ -116,11 +114,6 @@ def _refuse_what_shows_nothing(source: pikepdf.Pdf) -> None:
         raise DocumentRefused(0, "pdf_portfolio", "a collection of files")
 
 
-def _wants_appearances(source: pikepdf.Pdf) -> bool:
-    form = source.Root.get(Name.AcroForm)
-    return isinstance(form, Dictionary) and bool(form.get(Name.NeedAppearances, False))
-
-
 def _strip(page: pikepdf.Page) -> None:
     """Leave what is drawn and nothing that acts or points elsewhere."""
     for key in _LEFT_BEHIND:
@@ -142,9 +135,3 @@ def _strip(page: pikepdf.Page) -> None:
         page.obj.Annots = drawn
     else:
         del page.obj.Annots
-
-
-def _saved(pdf: pikepdf.Pdf) -> bytes:
-    out = io.BytesIO()
-    pdf.save(out)
-    return out.getvalue()

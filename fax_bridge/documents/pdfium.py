@@ -66,19 +66,6 @@ def through_pdfium(data: bytes, *, most_pages: int) -> bytes:
     """The pages as PDFium reads and writes them. Refused as :func:`opened`."""
     with opened(data, most_pages=most_pages) as source, pypdfium2.PdfDocument.new() as copy:
         copy.import_pages(source)
-        return _saved(copy)
-
-
-def flattened(data: bytes, *, most_pages: int) -> bytes:
-    """The same document with the fields of its form drawn onto the pages. Refused as :func:`opened`."""
-    with opened(data, most_pages=most_pages) as document:
-        document.init_forms()
-        for index in range(len(document)):
-            document[index].flatten(pdfium.FLAT_PRINT)
-        return _saved(document)
-
-
-def _saved(document: pypdfium2.PdfDocument) -> bytes:
-    out = io.BytesIO()
-    document.save(out)
+        out = io.BytesIO()
+        copy.save(out)
     return out.getvalue()
