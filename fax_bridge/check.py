@@ -28,6 +28,8 @@ def _relay(settings: Settings) -> list[str]:
 
 def _store(settings: Settings) -> list[str]:
     path = settings.store.path
+    if path is None:
+        return []
     if not path.parent.is_dir():
         return [f"store.url: {path.parent} is no directory. Make it, owned by the daemon's user."]
     if not os.access(path if path.exists() else path.parent, os.W_OK):

@@ -62,7 +62,7 @@ async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[
     store = await Store.open(settings.store.url)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
-        await store.write(lambda tx: _begin(tx, settings))
+        await store.write(lambda tx: _begin(tx, settings, not store.shared))
         submitter = Submitter(settings, store, words, alerts)
         workers = _workers(settings, store, documents, words, alerts, relay, submitter)
         tasks = [asyncio.create_task(w.run(), name=w.name) for w in workers]
@@ -95,9 +95,10 @@ async def serve(settings: Settings) -> None:
         await stop.wait()
 
 
-async def _begin(tx: Tx, settings: Settings) -> None:
+async def _begin(tx: Tx, settings: Settings, alone: bool) -> None:
     """What a start owes to the run before it."""
-    await free_all(tx, [schema.message, schema.fax, schema.push, schema.received, schema.outbox])
+    if alone:
+        await free_all(tx, [schema.message, schema.fax, schema.push, schema.received, schema.outbox])
     names = settings.faxmax.account_names
     for name in await accounts.known(tx, {name: fingerprint(settings.faxmax.account(name)) for name in names}):
         event("resumed", account=name, why="other credentials")

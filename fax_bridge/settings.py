@@ -85,13 +85,17 @@ class StoreSettings(Section):
     @field_validator("url")
     @classmethod
     def known_scheme(cls, url: str) -> str:
-        if not url.startswith("sqlite:///") or len(url) <= len("sqlite:///"):
-            raise ValueError('no such store. Write "sqlite:////ABSOLUTE/PATH.db" (four slashes).')
+        if not re.fullmatch(r"sqlite:///.+|postgres(ql)?://.+", url):
+            raise ValueError(
+                'no such store. Write "sqlite:////ABSOLUTE/PATH.db" (four slashes) '
+                'or "postgresql://USER:PASSWORD@HOST/DATABASE".'
+            )
         return url
 
     @property
-    def path(self) -> Path:
-        return Path(self.url.removeprefix("sqlite:///"))
+    def path(self) -> Path | None:
+        """The SQLite file; ``None`` for a server."""
+        return Path(self.url.removeprefix("sqlite:///")) if self.url.startswith("sqlite:") else None
 
 
 class StatusMeaning(Section):

@@ -61,15 +61,17 @@ async def claim(
     chosen = select(table.c.id).where(queue.where, table.c.due_at <= now())
     if lane is not None and queue.lanes:
         chosen = chosen.where(table.c[queue.lanes] == lane)
-    chosen = chosen.order_by(table.c.due_at).limit(limit).with_for_update(skip_locked=True)
+    # Materialised, or PostgreSQL may run the select again for each row and take more than the limit.
+    rows = chosen.order_by(table.c.due_at).limit(limit).with_for_update(skip_locked=True)
+    picked = rows.cte("picked").prefix_with("MATERIALIZED", dialect="postgresql")
     taken = (
         update(table)
-        .where(table.c.id.in_(chosen.scalar_subquery()))
+        .where(table.c.id.in_(select(picked.c.id)))
         .values(owner=owner, due_at=now() + lease_ms, claims=table.c.claims + 1)
         .returning(*_light_columns(table))
     )
-    rows = (await tx.conn.execute(taken)).all()
-    return [(Lease(table, row.id, owner, row.claims), row) for row in rows]
+    got = (await tx.conn.execute(taken)).all()
+    return [(Lease(table, row.id, owner, row.claims), row) for row in got]
 
 
 async def extend(tx: Tx, lease: Lease, lease_ms: int) -> bool:

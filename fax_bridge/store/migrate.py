@@ -11,10 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fax_bridge.errors import BridgeError
 
+MIGRATION_LOCK = 0x6661_7862
+
 
 async def migrate(engine: AsyncEngine) -> None:
     """Run the migrations that are missing, all in one transaction. Raises :class:`BridgeError`."""
     async with engine.begin() as conn:
+        if conn.dialect.name == "postgresql":
+            # Two nodes that start together: the second waits here, and finds nothing left to do.
+            await conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
         await conn.run_sync(_upgrade)
 
 

@@ -1,4 +1,4 @@
-"""The engine and its one writer.
+"""The store and its one writer.
 
 All writes go through one task, which commits what many callers wait for in one transaction (group commit):
 a commit costs one fsync, however many messages are in it. A caller's future resolves after the commit,
@@ -6,28 +6,23 @@ never before. Reads use connections of their own and never wait for the writer.
 """
 
 import asyncio
-import fcntl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fax_bridge.errors import BridgeError
+from fax_bridge.store.bell import Bell
+from fax_bridge.store.engines import Engines, StoreBusy, engines_of
 from fax_bridge.store.migrate import migrate
+
+__all__ = ["Store", "StoreBusy", "Tx"]
 
 T = TypeVar("T")
 
 GROUP = 128
 """The most writes of one commit; more would make the first of them wait without saving the disk much."""
-
-
-class StoreBusy(BridgeError):
-    """Another daemon works on this database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +45,12 @@ class _Write(Generic[T]):
 class Store:
     """One database. Use :meth:`open`; :meth:`write` to change it, :meth:`read` to look."""
 
-    def __init__(self, writer: AsyncEngine, readers: AsyncEngine, lock: BinaryIO | None) -> None:
-        self._writer = writer
-        self._readers = readers
-        self._lock = lock
+    def __init__(self, engines: Engines, url: str) -> None:
+        self._engines = engines
         self._queue: asyncio.Queue[_Write[Any] | None] = asyncio.Queue()
         self._wakers: dict[str, list[asyncio.Event]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._bell = Bell(url, self._ring) if engines.shared else None
 
     @classmethod
     async def open(cls, url: str, *, exclusive: bool = True) -> "Store":
@@ -65,32 +59,36 @@ class Store:
         Raises :class:`StoreBusy` where another daemon holds the file, :class:`BridgeError` where the
         database cannot be opened or is newer than this program.
         """
-        path = _path(url, must_exist=not exclusive)
-        lock = _lock(path) if exclusive else None
-        writer, readers = _engines(path)
-        store = cls(writer, readers, lock)
+        engines = await engines_of(url, exclusive=exclusive)
+        store = cls(engines, url)
         if exclusive:
             try:
-                await migrate(writer)
+                await migrate(engines.writer)
             except BaseException:
                 await store.close()
                 raise
         store._task = asyncio.create_task(store._write_forever(), name="store writer")
+        if store._bell and exclusive:
+            store._bell.start()
         return store
+
+    @property
+    def shared(self) -> bool:
+        """Whether other nodes may work on the same database."""
+        return self._engines.shared
 
     async def close(self) -> None:
         """Finish the writes in hand, then let go of the database."""
         if self._task and not self._task.done():
             await self._queue.put(None)
             await self._task
-        await self._readers.dispose()
-        await self._writer.dispose()
-        if self._lock:
-            self._lock.close()
+        if self._bell:
+            await self._bell.stop()
+        await self._engines.dispose()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        async with self._readers.connect() as conn:
+        async with self._engines.readers.connect() as conn:
             yield conn
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
@@ -130,7 +128,7 @@ class Store:
         results: list[tuple[_Write[Any], Any, BaseException | None]] = []
         woken: set[str] = set()
         try:
-            async with self._writer.begin() as conn:
+            async with self._engines.writer.begin() as conn:
                 for write in writes:
                     tx = Tx(conn)
                     try:
@@ -151,55 +149,11 @@ class Store:
                 write.done.set_exception(error)
             else:
                 write.done.set_result(value)
-        for queue in woken:
+        self._ring(woken)
+        if self._bell and woken:
+            self._bell.ring(woken)
+
+    def _ring(self, queues: Iterable[str]) -> None:
+        for queue in queues:
             for waker in self._wakers.get(queue, ()):
                 waker.set()
-
-
-def _path(url: str, *, must_exist: bool) -> Path:
-    path = Path(url.removeprefix("sqlite:///"))
-    if not path.parent.is_dir():
-        raise BridgeError(f"store.url: {path.parent} is no directory. Make it, owned by the daemon's user.")
-    if must_exist and not path.exists():
-        raise BridgeError(f"store.url: {path} is not there yet. The daemon makes it at its first start.")
-    return path
-
-
-def _lock(path: Path) -> BinaryIO:
-    """Hold ``<file>.lock`` for the life of the process; a killed one lets go of it by dying."""
-    lock = path.with_name(path.name + ".lock").open("wb")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise StoreBusy(
-            f"store.url: another fax-bridge works on {path}. Stop it, or give this one a file of its own."
-        ) from None
-    return lock
-
-
-def _engines(path: Path) -> tuple[AsyncEngine, AsyncEngine]:
-    url = f"sqlite+aiosqlite:///{path}"
-    writer = create_async_engine(url, poolclass=StaticPool, connect_args={"timeout": 30})
-    readers = create_async_engine(url, pool_size=4, max_overflow=8, connect_args={"timeout": 30})
-    for engine, begin in ((writer, "BEGIN IMMEDIATE"), (readers, "BEGIN")):
-        event.listen(engine.sync_engine, "connect", _set_pragmas)
-        event.listen(engine.sync_engine, "begin", _beginner(begin))
-    return writer, readers
-
-
-def _set_pragmas(dbapi_connection: Any, _record: object) -> None:
-    # The driver's own transaction handling would commit before a savepoint; ours begins by the event below.
-    dbapi_connection.isolation_level = None
-    cursor = dbapi_connection.cursor()
-    # FULL: each commit is on disk before it returns, also in WAL mode. NORMAL would lose the last ones at a power cut.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _beginner(statement: str) -> Callable[[Any], None]:
-    def begin(conn: Any) -> None:
-        conn.exec_driver_sql(statement)
-
-    return begin

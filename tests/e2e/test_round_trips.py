@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pikepdf
-import pypdfium2  # type: ignore[import-untyped]  # it has no types
+import pypdfium2
 import pytest
 from PIL import Image, ImageDraw, TiffImagePlugin
 

