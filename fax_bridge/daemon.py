@@ -19,6 +19,7 @@ from fax_bridge.email_to_fax.prepare import Preparer
 from fax_bridge.email_to_fax.report import Reporter
 from fax_bridge.email_to_fax.submit import Submitter, fingerprint
 from fax_bridge.eventlog import event
+from fax_bridge.fax import now
 from fax_bridge.fax_to_email.convert import Converter
 from fax_bridge.fax_to_email.events import Events
 from fax_bridge.fax_to_email.webhook import webhook
@@ -37,6 +38,10 @@ log = structlog.get_logger("daemon")
 
 GRACE = 30.0
 """Seconds that what is in hand gets at a stop; a POST that takes longer is left in doubt, honestly."""
+
+
+STAGED_FOR = 86_400_000
+"""Milliseconds that the pieces of an unfinished mail are kept: longer than the slowest DATA may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ async def serve(settings: Settings) -> None:
 
 async def _begin(tx: Tx, settings: Settings, alone: bool) -> None:
     """What a start owes to the run before it."""
+    await messages.purge_staged(tx, before=now() - STAGED_FOR)
     if alone:
         await free_all(tx, [schema.message, schema.fax, schema.push, schema.received, schema.outbox])
     names = settings.faxmax.account_names

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Row, exists, insert, select, update
+from sqlalchemy import Row, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from ulid import ULID
 
 from fax_bridge.fax import FAX_ENDS, Fate, FateKind, FaxState, Instant, MessageState, ResultClass, now
 from fax_bridge.store import outbox
@@ -35,10 +36,13 @@ class NewMessage:
     mail_from: str
     client: str
     content: bytes
+    """The mail, or its end, where the pieces before it are staged already."""
     language: str
     options: dict[str, str]
     give_up_at: Instant
     faxes: tuple[NewFax, ...]
+    staged_pieces: int = 0
+    staged_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +65,13 @@ async def accept(tx: Tx, new: NewMessage) -> None:
             accepted_at=at,
             mail_from=new.mail_from,
             client=new.client,
-            size=len(new.content),
+            size=new.staged_bytes + len(new.content),
             language=new.language,
             options=new.options,
             due_at=at,
         )
     )
-    await tx.conn.execute(
-        insert(message_piece),
-        [
-            {"message_id": new.id, "seq": seq, "data": new.content[start : start + PIECE]}
-            for seq, start in enumerate(range(0, max(len(new.content), 1), PIECE))
-        ],
-    )
+    await stage(tx, message_id=new.id, first=new.staged_pieces, data=new.content)
     await tx.conn.execute(
         insert(fax),
         [
@@ -90,6 +88,30 @@ async def accept(tx: Tx, new: NewMessage) -> None:
         [{"fax_id": one.id, "at": at, "state": FaxState.QUEUED, "note": "accepted"} for one in new.faxes],
     )
     tx.wake(PREPARE.name)
+
+
+async def stage(tx: Tx, *, message_id: str, first: int, data: bytes) -> int:
+    """Keep a part of a mail under the id that it will have, as pieces from number ``first`` on; how many they are."""
+    starts = range(0, max(len(data), 1), PIECE)
+    pieces = [
+        {"message_id": message_id, "seq": seq, "data": data[start : start + PIECE]}
+        for seq, start in enumerate(starts, first)
+    ]
+    await tx.conn.execute(insert(message_piece), pieces)
+    return len(pieces)
+
+
+async def unstage(tx: Tx, message_id: str) -> None:
+    """The mail was refused, or its client went away."""
+    await tx.conn.execute(delete(message_piece).where(message_piece.c.message_id == message_id))
+
+
+async def purge_staged(tx: Tx, *, before: Instant) -> int:
+    """Drop the pieces of mails that began before that instant and never became messages; how many they were."""
+    oldest_kept = str(ULID.from_timestamp(before / 1000))[:10]  # the time of a ULID is its first ten letters
+    orphaned = message_piece.c.message_id.not_in(select(message.c.id))
+    gone = await tx.conn.execute(delete(message_piece).where(message_piece.c.message_id < oldest_kept, orphaned))
+    return gone.rowcount
 
 
 async def content(conn: AsyncConnection, message_id: str) -> bytes:

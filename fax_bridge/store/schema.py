@@ -107,11 +107,14 @@ message = Table(
 message_piece = Table(
     "message_piece",
     metadata,
-    Column("message_id", Id, ForeignKey("message.id", ondelete="CASCADE"), primary_key=True),
+    Column("message_id", Id, primary_key=True),
     Column("seq", Integer, primary_key=True),
     Column("data", LargeBinary, nullable=False),
 )
-"""The mail as it came, in pieces, so that a large one never has to be one value."""
+"""The mail as it came, in pieces, so that a large one never has to be one value, nor in memory at once.
+
+No foreign key: pieces of a mail that is still coming in are *staged* before there is a message. Those that never
+get one are purged (:func:`fax_bridge.store.messages.purge_staged`)."""
 
 document = Table(
     "document",

@@ -9,6 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import insert, select, text, update
+from ulid import ULID
 
 from fax_bridge.errors import BridgeError
 from fax_bridge.fax import FaxState, PushedStatus, ResultClass, now
@@ -271,6 +272,24 @@ async def test_work_that_arrives_wakes_its_worker_at_once(store: Store) -> None:
     await worker.stop(1)
     await task
     assert started[0] - before < 0.9
+
+
+async def test_a_mail_is_staged_in_pieces_and_what_never_was_accepted_is_purged(store: Store) -> None:
+    """Constant memory for a large mail, and no orphans for ever."""
+    early, new_id = str(ULID.from_timestamp(1_000_000)), str(ULID())
+    await store.write(partial(messages.stage, message_id=early, first=0, data=b"x"))
+    data = bytes(range(256)) * 2000
+    pieces = await store.write(partial(messages.stage, message_id=new_id, first=0, data=data))
+    assert pieces == 4
+    new = messages.NewMessage(
+        id=new_id, account="default", mail_from="a@example.com", client="c", content=b"end", language="tr", options={},
+        give_up_at=now(), faxes=(messages.NewFax("F1", NUMBER, ("n@x",)),), staged_pieces=pieces, staged_bytes=len(data),
+    )  # fmt: skip
+    await store.write(partial(messages.accept, new=new))
+    assert await store.write(partial(messages.purge_staged, before=now() + 1000)) == 1
+    async with store.read() as conn:
+        assert await messages.content(conn, new_id) == data + b"end"
+        assert await messages.content(conn, early) == b""
 
 
 # --- the life of a fax -------------------------------------------------------------------------------

@@ -56,6 +56,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("due_at IS NOT NULL"),
     )
     op.create_table(
+        "message_piece",
+        sa.Column("message_id", sa.String(length=26), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("message_id", "seq", name=op.f("pk_message_piece")),
+    )
+    op.create_table(
         "outbox",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -216,16 +223,6 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state IN ('unknown', 'uncertain')"),
         postgresql_where=sa.text("state IN ('unknown', 'uncertain')"),
-    )
-    op.create_table(
-        "message_piece",
-        sa.Column("message_id", sa.String(length=26), nullable=False),
-        sa.Column("seq", sa.Integer(), nullable=False),
-        sa.Column("data", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["message_id"], ["message.id"], name=op.f("fk_message_piece_message_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("message_id", "seq", name=op.f("pk_message_piece")),
     )
     op.create_table(
         "status",
