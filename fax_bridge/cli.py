@@ -16,18 +16,32 @@ from fax_bridge.demo import demo as run_demo
 from fax_bridge.documents.worker import Documents
 from fax_bridge.errors import BridgeError
 from fax_bridge.explain import explain as explain_mail
-from fax_bridge.fax import FaxState
+from fax_bridge.fax import FaxState, PushState
 from fax_bridge.faxmax.sandbox import Sandbox, SandboxSettings, fate_table
-from fax_bridge.history import account_list, account_resume, fax_list, fax_show
+from fax_bridge.history import (
+    account_list,
+    account_resume,
+    fax_act,
+    fax_list,
+    fax_resend,
+    fax_show,
+    push_list,
+    push_replay,
+    push_show,
+    queue_told,
+)
 from fax_bridge.setting_sources import DEFAULT_CONFIG, load
 from fax_bridge.settings import Settings, SettingsError
+from fax_bridge.store import operator
 
 T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 faxes = typer.Typer(no_args_is_help=True, help="The queue and the history.")
+pushes = typer.Typer(no_args_is_help=True, help="What FaxMAX told, as it came.")
 accounts = typer.Typer(no_args_is_help=True, help="The FaxMAX accounts.")
 app.add_typer(faxes, name="faxes")
+app.add_typer(pushes, name="pushes")
 app.add_typer(accounts, name="accounts")
 
 Config = Annotated[
@@ -35,6 +49,8 @@ Config = Annotated[
     typer.Option("--config", help=f"The settings. [default: $FAX_BRIDGE_CONFIG, then {DEFAULT_CONFIG}]"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+FaxId = Annotated[str, typer.Argument(metavar="ID")]
+PushId = Annotated[str, typer.Argument(metavar="ID")]
 
 
 def main() -> None:
@@ -174,14 +190,74 @@ def faxes_list(
 
 
 @faxes.command("show")
-def faxes_show(
-    fax_id: Annotated[str, typer.Argument(metavar="ID")], config: Config = None, as_json: AsJson = False
-) -> None:
+def faxes_show(fax_id: FaxId, config: Config = None, as_json: AsJson = False) -> None:
     """All that is known of one fax."""
     found = _ask(fax_show(_settings(config), fax_id))
     if found is None:
         _fail(f"There is no fax {fax_id}. fax-bridge faxes list shows those that are known.")
     _print_json(found) if as_json else console.fax(found)
+
+
+@faxes.command("retry")
+def faxes_retry(fax_id: FaxId, config: Config = None) -> None:
+    """Try a queued fax now instead of waiting."""
+    _ask(fax_act(_settings(config), operator.retry, fax_id))
+    typer.echo(f"{fax_id} is tried now.")
+
+
+@faxes.command("cancel")
+def faxes_cancel(fax_id: FaxId, config: Config = None) -> None:
+    """Take a fax back that was not handed to FaxMAX; its sender gets a report."""
+    _ask(fax_act(_settings(config), operator.cancel, fax_id))
+    typer.echo(f"{fax_id} is cancelled.")
+
+
+@faxes.command("release")
+def faxes_release(fax_id: FaxId, config: Config = None) -> None:
+    """Let a held fax go."""
+    _ask(fax_act(_settings(config), operator.release, fax_id))
+    typer.echo(f"{fax_id} is released.")
+
+
+@faxes.command("resend")
+def faxes_resend(fax_id: FaxId, config: Config = None) -> None:
+    """Fax the document of an ended fax once more; its sender gets a new report."""
+    typer.echo(f"Sent again as {_ask(fax_resend(_settings(config), fax_id))}.")
+
+
+@pushes.command("list")
+def pushes_list(
+    config: Config = None,
+    as_json: AsJson = False,
+    limit: Annotated[int, typer.Option(help="How many, the newest first.")] = 50,
+    state: Annotated[list[PushState] | None, typer.Option(help="Only these states.")] = None,
+) -> None:
+    """The pushes, the newest first."""
+    rows = _ask(push_list(_settings(config), limit, state or ()))
+    _print_json(rows) if as_json else console.pushes(rows)
+
+
+@pushes.command("show")
+def pushes_show(push_id: PushId, config: Config = None, as_json: AsJson = False) -> None:
+    """A push as it came."""
+    found = _ask(push_show(_settings(config), push_id))
+    if found is None:
+        _fail(f"There is no push {push_id}. fax-bridge pushes list shows those that are known.")
+    _print_json(found) if as_json else console.push(found)
+
+
+@pushes.command("replay")
+def pushes_replay(push_id: PushId, config: Config = None) -> None:
+    """Work a push through again, with today's settings; what it told before is not told twice."""
+    _ask(push_replay(_settings(config), push_id))
+    typer.echo(f"{push_id} is worked through again.")
+
+
+@app.command()
+def queue(config: Config = None, as_json: AsJson = False) -> None:
+    """How many faxes, pushes and mails are in which state, what waits longest, which accounts are paused and why."""
+    told = _ask(queue_told(_settings(config)))
+    _print_json(told) if as_json else console.queue(told)
 
 
 @accounts.command("list")

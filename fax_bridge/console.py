@@ -40,6 +40,35 @@ def fax(found: dict[str, Any]) -> None:
         _out.print(f"{step['at'].replace('T', ' ')[:19]}  {step['state']:<12} {_plain(step['note'])}", soft_wrap=True)
 
 
+def pushes(rows: Sequence[dict[str, Any]]) -> None:
+    for row in rows:
+        when = row["received_at"].replace("T", " ")[:19]
+        _out.print(
+            f"{row['id']}  {when}  {row['state']:<11}  {row['bytes']:>9} B  {_plain(row['note'])}".rstrip(),
+            soft_wrap=True,
+        )
+
+
+def push(found: dict[str, Any]) -> None:
+    for key in ("id", "received_at", "client", "state", "note"):
+        if found[key]:
+            _out.print(f"{key.replace('_', ' ')}: {_plain(found[key])}", soft_wrap=True)
+    _out.print()
+    _out.print(_plain(found["body"]), soft_wrap=True)
+
+
+def queue(told: dict[str, Any]) -> None:
+    for name, states in told["counts"].items():
+        shown = ", ".join(f"{number} {state}" for state, number in states.items()) or "none"
+        _out.print(f"{name}: {shown}")
+    if told["oldest_waiting_since"]:
+        _out.print(f"waiting longest: since {told['oldest_waiting_since'].replace('T', ' ')[:19]}")
+    for account in told["paused_accounts"]:
+        _out.print(
+            f"paused account: {account['name']} since {account['since']}: {_plain(account['reason'])}", soft_wrap=True
+        )
+
+
 def accounts(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         since = f"{row['state']} since {row['since']}"

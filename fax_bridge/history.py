@@ -1,16 +1,20 @@
-"""``fax-bridge faxes`` and ``accounts``: what the store knows, as values that people or programs can read."""
+"""``fax-bridge faxes``, ``pushes``, ``queue``, ``accounts``: what the store knows, as values for people or programs."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fax_bridge.fax import FaxState, Instant
+from ulid import ULID
+
+from fax_bridge.fax import FaxState, Instant, PushState, now
 from fax_bridge.numbers import shown
 from fax_bridge.settings import Settings
-from fax_bridge.store import accounts, faxes
-from fax_bridge.store.store import Store
+from fax_bridge.store import accounts, faxes, operator
+from fax_bridge.store.store import Store, Tx
 from fax_bridge.store.worker import Work
 
 
@@ -41,25 +45,27 @@ def _fax(row: Work, settings: Settings) -> dict[str, Any]:
     }
 
 
-async def fax_list(settings: Settings, limit: int, states: Sequence[FaxState] = ()) -> list[dict[str, Any]]:
-    """The newest faxes first."""
+@asynccontextmanager
+async def _store(settings: Settings) -> AsyncIterator[Store]:
+    """The database, beside a daemon that may be running on it."""
     store = await Store.open(settings.store.url, exclusive=False)
     try:
-        async with store.read() as conn:
-            rows = await faxes.listed(conn, limit, states)
+        yield store
     finally:
         await store.close()
+
+
+async def fax_list(settings: Settings, limit: int, states: Sequence[FaxState] = ()) -> list[dict[str, Any]]:
+    """The newest faxes first."""
+    async with _store(settings) as store, store.read() as conn:
+        rows = await faxes.listed(conn, limit, states)
     return [_fax(row, settings) | {"from": row.mail_from, "subject": row.subject} for row in rows]
 
 
 async def fax_show(settings: Settings, fax_id: str) -> dict[str, Any] | None:
     """All that is known of one fax; ``None`` if there is none of that id."""
-    store = await Store.open(settings.store.url, exclusive=False)
-    try:
-        async with store.read() as conn:
-            found = await faxes.shown(conn, fax_id)
-    finally:
-        await store.close()
+    async with _store(settings) as store, store.read() as conn:
+        found = await faxes.shown(conn, fax_id)
     if found is None:
         return None
     row, mail, events = found
@@ -75,13 +81,64 @@ async def fax_show(settings: Settings, fax_id: str) -> dict[str, Any] | None:
     }
 
 
+async def fax_act(settings: Settings, act: Callable[[Tx, str], Awaitable[None]], fax_id: str) -> None:
+    """Retry, cancel or release a fax. Raises :class:`fax_bridge.store.operator.NotPossible`."""
+    async with _store(settings) as store:
+        await store.write(lambda tx: act(tx, fax_id))
+
+
+async def fax_resend(settings: Settings, fax_id: str) -> str:
+    """Fax it once more; the id of the new fax. Raises :class:`fax_bridge.store.operator.NotPossible`."""
+    new_fax = str(ULID())
+    give_up_at = now() + int(settings.faxmax.queue_lifetime * 1000)
+    again = partial(operator.resend, fax_id=fax_id, new_message=str(ULID()), new_fax=new_fax, give_up_at=give_up_at)
+    async with _store(settings) as store:
+        await store.write(again)
+    return new_fax
+
+
+async def push_list(settings: Settings, limit: int, states: Sequence[PushState] = ()) -> list[dict[str, Any]]:
+    """The newest pushes first."""
+    async with _store(settings) as store, store.read() as conn:
+        rows = await operator.push_list(conn, limit, states)
+    return [
+        {"id": r.id, "received_at": _when(r.received_at, settings), "client": r.client, "state": r.state,
+         "bytes": r.size, "note": r.note}
+        for r in rows
+    ]  # fmt: skip
+
+
+async def push_show(settings: Settings, push_id: str) -> dict[str, Any] | None:
+    """A push as it came; a fax inside it is shown by its length."""
+    async with _store(settings) as store, store.read() as conn:
+        row = await operator.push_show(conn, push_id)
+    if row is None:
+        return None
+    body = re.sub(rb'("content"\s*:\s*")([^"]{80,})"', lambda m: b'%s<%d letters>"' % (m[1], len(m[2])), row.body)
+    shown = body.decode("utf-8", "replace")
+    return {"id": row.id, "received_at": _when(row.received_at, settings), "client": row.client, "state": row.state,
+            "note": row.note, "body": shown}  # fmt: skip
+
+
+async def push_replay(settings: Settings, push_id: str) -> None:
+    """Work a push through again. Raises :class:`fax_bridge.store.operator.NotPossible`."""
+    async with _store(settings) as store:
+        await store.write(partial(operator.replay, push_id=push_id))
+
+
+async def queue_told(settings: Settings) -> dict[str, Any]:
+    """Counts by state, the oldest fax that waits, the paused accounts and why."""
+    async with _store(settings) as store, store.read() as conn:
+        told = await operator.counts(conn)
+        oldest = await operator.oldest_waiting(conn)
+        rows = await operator.paused(conn)
+    paused = [{"name": r.name, "since": _when(r.changed_at, settings), "reason": r.reason} for r in rows]
+    return {"counts": told, "oldest_waiting_since": _when(oldest, settings), "paused_accounts": paused}
+
+
 async def account_list(settings: Settings) -> list[dict[str, Any]]:
-    store = await Store.open(settings.store.url, exclusive=False)
-    try:
-        async with store.read() as conn:
-            rows = await accounts.listed(conn)
-    finally:
-        await store.close()
+    async with _store(settings) as store, store.read() as conn:
+        rows = await accounts.listed(conn)
     return [
         {"name": r.name, "state": r.state, "since": _when(r.changed_at, settings), "reason": r.reason} for r in rows
     ]
@@ -89,8 +146,5 @@ async def account_list(settings: Settings) -> list[dict[str, Any]]:
 
 async def account_resume(settings: Settings, name: str) -> bool:
     """Serve a paused account again; a running daemon sees it within a second."""
-    store = await Store.open(settings.store.url, exclusive=False)
-    try:
+    async with _store(settings) as store:
         return await store.write(partial(accounts.resume, name=name))
-    finally:
-        await store.close()

@@ -164,6 +164,9 @@ class FaxMax(Account):
     accounts: dict[str, dict[str, Any]] = {}
     unknown_window: Duration = Seconds(1800.0)
     confirm_within: Duration = Seconds(14400.0)
+    """A fax of which nothing final was heard for so long is ``unconfirmed``, and its sender is told."""
+    confirm_per_page: Duration = Seconds(60.0)
+    """What each page adds to that."""
     queue_lifetime: Duration = Seconds(172800.0)
     on_unknown: Literal["report", "retry"] = "report"
     retry_first: Duration = Seconds(30.0)

@@ -69,7 +69,6 @@ class Reporter:
         )
 
     def _fax(self, row: Work) -> ReportFax:
-        promised = row.submitted_at + int(self._settings.faxmax.confirm_within * 1000) if row.submitted_at else None
         return ReportFax(
             fax_id=row.id,
             number=row.number,
@@ -84,5 +83,5 @@ class Reporter:
             ended_at=row.ended_at,
             remote_station=row.remote_station,
             detail=row.detail,
-            promised_until=promised,
+            promised_until=row.promised_at,
         )

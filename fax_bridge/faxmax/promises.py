@@ -9,6 +9,7 @@ def promises_of(settings: Settings) -> Promises:
     slowest = max(faxmax.account(name).timeout for name in faxmax.account_names)
     return Promises(
         confirm=int(faxmax.confirm_within * 1000),
+        confirm_page=int(faxmax.confirm_per_page * 1000),
         unknown=int(faxmax.unknown_window * 1000),
         answer=int(slowest * 1000),
     )

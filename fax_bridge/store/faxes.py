@@ -32,7 +32,9 @@ class Promises:
     """The promised times, in milliseconds."""
 
     confirm: int
-    """From handed over to ``unconfirmed``."""
+    """From handed over to ``unconfirmed``, for a fax without pages."""
+    confirm_page: int
+    """What each page adds to that."""
     unknown: int
     """From a lost answer to ``uncertain``."""
     answer: int
@@ -76,8 +78,9 @@ async def accepted(tx: Tx, *, fax_id: str, attempt: int, provider_id: str, reque
             update(fax).where(fax.c.id == fax_id).values(provider_id=provider_id, request_id=request_id)
         )
     else:
+        promised = now() + await _patience(tx, row, promises)
         await _move(tx, row, FaxState.SUBMITTED, note=provider_id, provider_id=provider_id, request_id=request_id,
-                    result=None, detail="", submitted_at=now(), due_at=now() + promises.confirm)  # fmt: skip
+                    result=None, detail="", submitted_at=now(), promised_at=promised, due_at=promised)  # fmt: skip
     await _apply_waiting(tx, fax_id, provider_id, promises)
     tx.wake(PROMISED.name)
 
@@ -107,6 +110,16 @@ async def unknown(tx: Tx, row: Row[Any], detail: str, promises: Promises) -> Non
                 due_at=now() + promises.unknown)  # fmt: skip
     await adopt(tx, row.number, promises)
     tx.wake(PROMISED.name)
+
+
+async def cancelled(tx: Tx, row: Row[Any]) -> None:
+    """Taken back by a person; a worker that has it in hand meanwhile finds its lease lost."""
+    await _move(tx, row, FaxState.CANCELLED, note="cancelled", result=ResultClass.CANCELLED)
+
+
+async def released(tx: Tx, row: Row[Any]) -> None:
+    await _move(tx, row, FaxState.QUEUED, note="released", due_at=now())
+    tx.wake(SUBMIT.name)
 
 
 async def promise_due(tx: Tx, *, lease: Lease, on_unknown: str, promises: Promises) -> FaxState:
@@ -212,8 +225,9 @@ async def adopt(tx: Tx, number: str, promises: Promises) -> None:
 async def _adopted(tx: Tx, row: Row[Any], provider_id: str, promises: Promises) -> None:
     note = f"adopted: the push {provider_id} is the only one that fits"
     if row.state == FaxState.UNKNOWN:
+        promised = now() + await _patience(tx, row, promises)
         await _move(tx, row, FaxState.SUBMITTED, note=note, provider_id=provider_id, submitted_at=row.submitting_at,
-                    result=None, detail="", due_at=now() + promises.confirm)  # fmt: skip
+                    result=None, detail="", promised_at=promised, due_at=promised)  # fmt: skip
     else:
         await tx.conn.execute(update(fax).where(fax.c.id == row.id).values(provider_id=provider_id))
     await _apply_waiting(tx, row.id, provider_id, promises)
@@ -250,6 +264,12 @@ async def _apply(tx: Tx, row: Row[Any], pushed: PushedStatus, promises: Promises
         await _note(tx, row.id, FaxState(row.state), f"repeated: {pushed.words}")
     elif row.state == after or may_follow(FaxState(row.state), after):
         await _move(tx, row, after, note=pushed.words, result=pushed.result, detail=pushed.words, **facts)
+
+
+async def _patience(tx: Tx, row: Row[Any], promises: Promises) -> int:
+    """Milliseconds that a fax of so many pages may take to be confirmed."""
+    pages = (await tx.conn.execute(select(message.c.pages).where(message.c.id == row.message_id))).scalar_one()
+    return promises.confirm + promises.confirm_page * int(pages)
 
 
 async def _locked(tx: Tx, fax_id: str) -> Row[Any]:

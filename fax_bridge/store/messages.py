@@ -1,7 +1,7 @@
 """A mail and its faxes as rows: accepted, made into a document, ended, reported."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Row, delete, exists, insert, select, update
@@ -27,6 +27,8 @@ class NewFax:
     number: str
     recipients: tuple[str, ...]
     """The addresses of the RCPT commands that mean this number."""
+    repeat_key: str = ""
+    """Equal for the same mail to the same number (:mod:`fax_bridge.email_to_fax.repeats`); empty: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,42 @@ class Headers:
     references: str
 
 
-async def accept(tx: Tx, new: NewMessage) -> None:
-    """The message and one fax per number; once this is committed, the client gets its 250."""
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of an accepted mail: the faxes that are new, and those that it only repeats."""
+
+    message_id: str
+    faxes: tuple[NewFax, ...]
+    repeated: tuple[str, ...]
+    """Ids of faxes of an earlier message that this mail asks for again, because its client never heard our 250."""
+
+
+async def accept(tx: Tx, new: NewMessage, *, repeat_window: int = 0) -> Accepted:
+    """The message and one fax per number; once this is committed, the client gets its 250.
+
+    A recipient whose fax was accepted less than ``repeat_window`` milliseconds ago gets no second one; if that holds
+    for all of them, no message is kept at all.
+    """
     at = now()
+    known = {one.id: await _accepted_before(tx, one, at - repeat_window) for one in new.faxes}
+    repeated = tuple(fax_id for fax_id in known.values() if fax_id)
+    fresh = tuple(one for one in new.faxes if not known[one.id])
+    if fresh:
+        await _insert(tx, replace(new, faxes=fresh), at)
+    else:
+        await unstage(tx, new.id)
+    return Accepted(new.id, fresh, repeated)
+
+
+async def _accepted_before(tx: Tx, one: NewFax, since: Instant) -> str | None:
+    if not one.repeat_key:
+        return None
+    same = select(fax.c.id).where(fax.c.repeat_key == one.repeat_key, fax.c.accepted_at >= since)
+    found: str | None = (await tx.conn.execute(same.limit(1))).scalar()
+    return found
+
+
+async def _insert(tx: Tx, new: NewMessage, at: Instant) -> None:
     await tx.conn.execute(
         insert(message).values(
             id=new.id,
@@ -78,7 +113,7 @@ async def accept(tx: Tx, new: NewMessage) -> None:
             {
                 "id": one.id, "message_id": new.id, "account": new.account, "number": one.number,
                 "recipients": list(one.recipients), "state": FaxState.QUEUED, "accepted_at": at,
-                "give_up_at": new.give_up_at,
+                "repeat_key": one.repeat_key, "give_up_at": new.give_up_at,
             }
             for one in new.faxes
         ],

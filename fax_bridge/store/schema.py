@@ -134,6 +134,7 @@ fax = Table(
     Column("state", String(16), nullable=False),
     Column("result", String(16)),
     Column("detail", Text, nullable=False, server_default=""),
+    Column("repeat_key", String(64), nullable=False, server_default=""),
     Column("provider_id", String(128)),
     Column("request_id", String(128)),
     Column("attempts", Integer, nullable=False, server_default="0"),
@@ -145,6 +146,7 @@ fax = Table(
     Column("give_up_at", BigInteger, nullable=False),
     Column("submitting_at", BigInteger),
     Column("submitted_at", BigInteger),
+    Column("promised_at", BigInteger),
     Column("ended_at", BigInteger),
     *lease(),
     one_of("state", FaxState),
@@ -169,6 +171,7 @@ fax = Table(
         postgresql_where=text("state = 'queued'"),
     ),
     Index("ix_fax_provider", "provider_id"),
+    Index("ix_fax_repeat", "repeat_key", "accepted_at"),
     Index(
         "ix_fax_unknown",
         "number",

@@ -62,6 +62,7 @@ FAXMAX = {
     "timeout": "1500ms",
     "unknown_window": "1s",
     "confirm_within": "2s",
+    "confirm_per_page": "0s",
     "retry_first": "100ms",
     "retry_longest": "300ms",
 }

@@ -87,7 +87,7 @@ def send(port: int, number: str) -> None:
 async def outcome(process: Process, sandbox: Sandbox, mails: int) -> tuple[dict[str, str], list[str]]:
     """When all have ended and been reported: our states by number, and what went out at the sandbox."""
     settings = load(process.config)
-    reports = settings.store.path.parent / "Maildir" / "new"
+    reports = process.config.parent / "Maildir" / "new"
 
     async def all_told() -> dict[str, str] | None:
         states = {fax["number"]: fax["state"] for fax in await fax_list(settings, 100)}

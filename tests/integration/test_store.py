@@ -29,7 +29,7 @@ async def store(either_url: str) -> AsyncIterator[Store]:
     await store.close()
 
 
-PROMISES = faxes.Promises(confirm=60_000, unknown=60_000, answer=1_000)
+PROMISES = faxes.Promises(confirm=60_000, confirm_page=1000, unknown=60_000, answer=1_000)
 NUMBER = "902163334455"
 
 
@@ -452,3 +452,26 @@ async def test_an_account_with_other_credentials_is_served_again_at_start(store:
     assert await store.write(partial(accounts.known, fingerprints={"default": "new"})) == ["default"]
     async with store.read() as conn:
         assert await faxes.open_accounts(conn) == {"default"}
+
+
+async def test_a_repeat_of_an_accepted_mail_makes_no_second_fax(store: Store) -> None:
+    """Per recipient: what was accepted before is not accepted again, what is new is; outside the window all is new."""
+
+    def mail(message_id: str, **numbers: str) -> messages.NewMessage:
+        return messages.NewMessage(
+            id=message_id, account="default", mail_from="a@example.com", client="c", content=b"x", language="tr",
+            options={}, give_up_at=now() + 1000,
+            faxes=tuple(messages.NewFax(one, NUMBER, ("n@x",), key) for one, key in numbers.items()),
+        )  # fmt: skip
+
+    async def accept(new: messages.NewMessage, window: int = 60_000) -> tuple[list[str], tuple[str, ...]]:
+        told = await store.write(partial(messages.accept, new=new, repeat_window=window))
+        return [one.id for one in told.faxes], told.repeated
+
+    assert await accept(mail("M1", A1="ka", B1="kb")) == (["A1", "B1"], ())
+    assert await accept(mail("M2", A2="ka")) == ([], ("A1",))
+    assert await accept(mail("M3", B3="kb", C3="kc")) == (["C3"], ("B1",))
+    assert await accept(mail("M4", A4="ka"), window=-1) == (["A4"], ())
+    async with store.read() as conn:
+        kept = (await conn.execute(select(message.c.id).order_by(message.c.id))).scalars().all()
+    assert kept == ["M1", "M3", "M4"]

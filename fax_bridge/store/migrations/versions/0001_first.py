@@ -164,6 +164,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("result", sa.String(length=16), nullable=True),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("repeat_key", sa.String(length=64), server_default="", nullable=False),
         sa.Column("provider_id", sa.String(length=128), nullable=True),
         sa.Column("request_id", sa.String(length=128), nullable=True),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
@@ -175,6 +176,7 @@ def upgrade() -> None:
         sa.Column("give_up_at", sa.BigInteger(), nullable=False),
         sa.Column("submitting_at", sa.BigInteger(), nullable=True),
         sa.Column("submitted_at", sa.BigInteger(), nullable=True),
+        sa.Column("promised_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("owner", sa.String(length=40), nullable=True),
@@ -216,6 +218,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'queued'"),
         postgresql_where=sa.text("state = 'queued'"),
     )
+    op.create_index("ix_fax_repeat", "fax", ["repeat_key", "accepted_at"], unique=False)
     op.create_index(
         "ix_fax_unknown",
         "fax",

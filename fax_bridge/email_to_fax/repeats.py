@@ -1,0 +1,62 @@
+"""Is this the same mail again? A client that never heard our 250 sends it once more, and must get no second fax.
+
+The same: envelope sender, number, Message-ID, and all bytes but the trace headers, which each hop adds anew
+(RFC 5321 §4.4). Without a Message-ID only the very same bytes from the same client count.
+"""
+
+import hashlib
+import re
+
+MAX_HEADER = 256 * 1024
+"""Bytes of header that are looked through; a mail with a longer one is compared whole."""
+
+_TRACE = re.compile(
+    rb"(?i)(received|return-path|delivered-to|x-original-to|authentication-results|arc-[a-z-]+|dkim-signature):"
+)
+_MESSAGE_ID = re.compile(rb"(?im)^message-id:\s*(<[^<>\r\n]{1,900}>)")
+
+
+class MailDigest:
+    """Fed with the mail's bytes in any pieces; then :meth:`key` for each number."""
+
+    def __init__(self) -> None:
+        self._whole = hashlib.sha256()
+        self._header = bytearray()
+        self._body = hashlib.sha256()
+        self._in_header = True
+
+    def update(self, data: bytes | bytearray | memoryview) -> None:
+        self._whole.update(data)
+        if not self._in_header:
+            self._body.update(data)
+            return
+        self._header += data
+        end = self._header.find(b"\r\n\r\n")
+        if 0 <= end <= MAX_HEADER:
+            self._in_header = False
+            self._body.update(self._header[end + 4 :])
+            del self._header[end + 2 :]
+        elif len(self._header) > MAX_HEADER:
+            self._in_header = False
+            self._header.clear()
+
+    def key(self, *, mail_from: str, number: str, client: str) -> str:
+        """64 hexadecimal digits, equal for a repeat."""
+        found = _MESSAGE_ID.search(self._header)
+        if found:
+            parts = [
+                b"id",
+                found[1],
+                hashlib.sha256(b"".join(_kept(bytes(self._header)))).digest(),
+                self._body.digest(),
+            ]
+        else:
+            parts = [b"bytes", client.encode(), self._whole.digest()]
+        parts += [mail_from.lower().encode("utf-8", "surrogateescape"), number.encode()]
+        return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).hexdigest()
+
+
+def _kept(header: bytes) -> list[bytes]:
+    """The header's fields, with their folded lines, without the trace."""
+    fields = re.split(rb"\r\n(?![ \t])", header)
+    return [field for field in fields if not _TRACE.match(field)]

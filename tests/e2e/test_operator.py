@@ -1,0 +1,71 @@
+"""What the operator can do while the daemon runs."""
+
+import asyncio
+import json
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.e2e.conftest import SECRET, Bridge, bridge_in, until
+from tests.e2e.test_cli import run, said
+
+
+async def command(bridge: Bridge, *words: str) -> Any:
+    return await asyncio.to_thread(run, *words, "--config", str(bridge.directory / "fax-bridge.toml"))
+
+
+async def test_a_fax_that_waits_can_be_tried_now_or_cancelled(tmp_path: Path, note: EmailMessage) -> None:
+    """Cancelled before it was handed over: its sender is told, nothing goes out."""
+    async with bridge_in(tmp_path, retry_first="10m", retry_longest="10m") as bridge:
+        await bridge.sandbox.stop()
+        await bridge.send(note, "902163333344")
+        await until(lambda: _state(bridge, attempts=1))
+        (fax,) = await bridge.faxes()
+        told = await command(bridge, "queue", "--json")
+        assert said(told)["counts"]["faxes"] == {"queued": 1}
+        assert (await command(bridge, "faxes", "retry", fax["id"])).returncode == 0
+        await until(lambda: _state(bridge, attempts=2))
+        assert (await command(bridge, "faxes", "cancel", fax["id"])).returncode == 0
+        report = await bridge.mail("ayse@example.com")
+        assert "iptal" in str(report["Subject"])
+        again = await command(bridge, "faxes", "cancel", fax["id"])
+        assert again.returncode == 1
+        assert "only a fax that was not handed to FaxMAX" in again.stderr
+
+
+async def _state(bridge: Bridge, attempts: int) -> bool | None:
+    faxes = await bridge.faxes()
+    return bool(faxes and faxes[0]["attempts"] >= attempts and faxes[0]["state"] == "queued") or None
+
+
+async def test_an_ended_fax_can_be_sent_once_more(bridge: Bridge, note: EmailMessage) -> None:
+    """A message of its own, with a report of its own; one that may still go out cannot."""
+    await bridge.send(note, "902163330001")
+    await bridge.mail("ayse@example.com")
+    (fax,) = await bridge.faxes()
+    assert (await command(bridge, "faxes", "resend", fax["id"])).returncode == 0
+    await bridge.mail("ayse@example.com", 2)
+    assert [one["state"] for one in await bridge.faxes()] == ["failed", "failed"]
+    assert (await command(bridge, "faxes", "release", fax["id"])).returncode == 1
+
+
+async def test_a_quarantined_push_can_be_looked_at_and_replayed(bridge: Bridge) -> None:
+    """What it told before is not told twice."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        body = json.dumps([{"type": "SMS", "id": "x"}])
+        await http.post(f"http://127.0.0.1:{bridge.webhook_port}/push/{SECRET}", content=body)
+    await bridge.mail("postmaster@example.com")
+    (push,) = said(await command(bridge, "pushes", "list", "--state", "quarantined", "--json"))
+    assert push["bytes"] == len(body)
+    shown = await command(bridge, "pushes", "show", push["id"])
+    assert '"type": "SMS"' in shown.stdout
+    assert (await command(bridge, "pushes", "replay", push["id"])).returncode == 0
+
+    async def quarantined_again() -> bool | None:
+        rows = said(await command(bridge, "pushes", "list", "--json"))
+        return rows[0]["state"] == "quarantined" or None
+
+    await until(quarantined_again)
+    assert len(bridge.mails()) == 1
