@@ -33,6 +33,7 @@ from fax_bridge.history import (
 from fax_bridge.setting_sources import DEFAULT_CONFIG, load
 from fax_bridge.settings import Settings, SettingsError
 from fax_bridge.store import operator
+from fax_bridge.store.backup import back_up
 
 T = TypeVar("T")
 
@@ -258,6 +259,13 @@ def queue(config: Config = None, as_json: AsJson = False) -> None:
     """How many faxes, pushes and mails are in which state, what waits longest, which accounts are paused and why."""
     told = _ask(queue_told(_settings(config)))
     _print_json(told) if as_json else console.queue(told)
+
+
+@app.command()
+def backup(file: Annotated[Path, typer.Argument(help="A new file.")], config: Config = None) -> None:
+    """Copy the database, consistent, while the daemon works. To restore: stop the daemon, put the file in its place."""
+    size = _ask(back_up(_settings(config).store.url, file))
+    typer.echo(f"{file}: {size} bytes.")
 
 
 @accounts.command("list")

@@ -31,6 +31,7 @@ from fax_bridge.mail.words import Words
 from fax_bridge.settings import Settings
 from fax_bridge.store import accounts, faxes, messages, outbox, pushes, schema
 from fax_bridge.store.lease import Queue, free_all
+from fax_bridge.store.retention import Kept, purge
 from fax_bridge.store.store import Store, Tx
 from fax_bridge.store.worker import Handler, Worker
 
@@ -42,6 +43,10 @@ GRACE = 30.0
 
 STAGED_FOR = 86_400_000
 """Milliseconds that the pieces of an unfinished mail are kept: longer than the slowest DATA may take."""
+
+
+PURGE_EVERY = 600.0
+"""Seconds between looks for what is past its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[
         workers = _workers(settings, store, documents, words, alerts, relay, submitter)
         tasks = [asyncio.create_task(w.run(), name=w.name) for w in workers]
         tasks.append(asyncio.create_task(submitter.expire_forever(), name="expire"))
+        tasks.append(asyncio.create_task(_purge_forever(settings, store), name="retention"))
         stack.push_async_callback(_stop_workers, workers, tasks, grace)
 
         async def ready() -> bool:
@@ -108,6 +114,17 @@ async def _begin(tx: Tx, settings: Settings, alone: bool) -> None:
     names = settings.faxmax.account_names
     for name in await accounts.known(tx, {name: fingerprint(settings.faxmax.account(name)) for name in names}):
         event("resumed", account=name, why="other credentials")
+
+
+async def _purge_forever(settings: Settings, store: Store) -> None:
+    kept = Kept(int(settings.retention.content * 1000), int(settings.retention.metadata * 1000))
+    while True:
+        try:
+            await purge(store, kept)
+            await store.write(lambda tx: messages.purge_staged(tx, before=now() - STAGED_FOR))
+        except Exception:  # this task's edge: a database out of reach is waited out
+            log.exception("purge failed")
+        await asyncio.sleep(PURGE_EVERY)
 
 
 def _workers(

@@ -307,6 +307,21 @@ class Route(Section):
     to: tuple[Address, ...] = Field(min_length=1)
 
 
+class Retention(Section):
+    """How long things are kept after their end."""
+
+    content: Duration = Seconds(604800.0)
+    """Mails, documents, received faxes, raw pushes."""
+    metadata: Duration = Seconds(34560000.0)
+    """Who sent what to whom, and what became of it."""
+
+    @model_validator(mode="after")
+    def history_outlives_content(self) -> Self:
+        if self.metadata < self.content:
+            raise ValueError('metadata is kept shorter than content. Give it at least as long, e.g. "400d".')
+        return self
+
+
 class Log(Section):
     format: Literal["human", "json"] = "human"
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -330,6 +345,7 @@ class Settings(BaseSettings):
     inbound: Inbound
     numbers: Numbers = Numbers()
     reports: Reports = Reports()
+    retention: Retention = Retention()
     log: Log = Log()
     senders: tuple[Sender, ...] = Field(min_length=1)
     routes: tuple[Route, ...] = ()

@@ -203,7 +203,7 @@ async def fax_ended(tx: Tx, message_id: str) -> None:
     changes: dict[str, Any] = {"revision": message.c.revision + 1}
     still_open = exists().where(fax.c.message_id == message_id, fax.c.state.not_in(FAX_ENDS))
     if state == MessageState.READY and not (await tx.conn.execute(select(still_open))).scalar():
-        changes |= {"state": MessageState.ENDED, "due_at": now()}
+        changes |= {"state": MessageState.ENDED, "due_at": now(), "ended_at": now()}
     elif state == MessageState.REPORTED:
         changes |= {"state": MessageState.CORRECTING, "due_at": now()}
     await tx.conn.execute(update(message).where(of_this).values(**changes))

@@ -73,7 +73,9 @@ async def resend(tx: Tx, fax_id: str, *, new_message: str, new_fax: str, give_up
     tx.wake(faxes.SUBMIT.name)
 
 
-_OF_ITS_OWN = frozenset({"id", "state", "accepted_at", "due_at", "owner", "claims", "revision", "last_error"})
+_OF_ITS_OWN = frozenset(
+    {"id", "state", "accepted_at", "ended_at", "due_at", "owner", "claims", "revision", "last_error"}
+)
 """Columns of a message that its copy does not share."""
 
 

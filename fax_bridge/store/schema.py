@@ -80,6 +80,7 @@ message = Table(
     Column("account", String(64), nullable=False),
     Column("state", String(16), nullable=False),
     Column("accepted_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
     Column("mail_from", Text, nullable=False),
     Column("client", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
@@ -96,6 +97,7 @@ message = Table(
     Column("last_error", Text, nullable=False, server_default=""),
     *lease(),
     one_of("state", MessageState),
+    Index("ix_message_ended", "ended_at"),
     Index(
         "ix_message_due",
         "due_at",

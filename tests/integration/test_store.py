@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from fax_bridge.errors import BridgeError
 from fax_bridge.fax import FaxState, PushedStatus, ResultClass, now
 from fax_bridge.settings import Settings
 from fax_bridge.store import accounts, faxes, messages, outbox, pushes
+from fax_bridge.store.backup import back_up
 from fax_bridge.store.lease import Lease, LeaseLost, claim, finish
+from fax_bridge.store.retention import Kept, purge
 from fax_bridge.store.schema import account, fax, message, metadata, push
 from fax_bridge.store.store import Store, StoreBusy, Tx
 from fax_bridge.store.worker import Worker
@@ -283,7 +286,8 @@ async def test_a_mail_is_staged_in_pieces_and_what_never_was_accepted_is_purged(
     assert pieces == 4
     new = messages.NewMessage(
         id=new_id, account="default", mail_from="a@example.com", client="c", content=b"end", language="tr", options={},
-        give_up_at=now(), faxes=(messages.NewFax("F1", NUMBER, ("n@x",)),), staged_pieces=pieces, staged_bytes=len(data),
+        give_up_at=now(), faxes=(messages.NewFax("F1", NUMBER, ("n@x",)),), staged_pieces=pieces,
+        staged_bytes=len(data),
     )  # fmt: skip
     await store.write(partial(messages.accept, new=new))
     assert await store.write(partial(messages.purge_staged, before=now() + 1000)) == 1
@@ -475,3 +479,74 @@ async def test_a_repeat_of_an_accepted_mail_makes_no_second_fax(store: Store) ->
     async with store.read() as conn:
         kept = (await conn.execute(select(message.c.id).order_by(message.c.id))).scalars().all()
     assert kept == ["M1", "M3", "M4"]
+
+
+# --- retention and backup ----------------------------------------------------------------------------
+
+
+async def ended(store: Store, fax_id: str, ago: int) -> None:
+    """A fax that was delivered and reported ``ago`` milliseconds ago, with its push."""
+    await accepted(store, fax_id)
+    await submitted(store, fax_id, f"x{fax_id}")
+    await take(store, pushed(f"x{fax_id}"), f"P{fax_id}")
+    ((lease, row),) = await store.write(partial(claim, queue=messages.REPORT, owner="w", lease_ms=60_000, limit=1))
+    mail = outbox.NewMail(f"report-{fax_id}", "report", lease.id, "", ("a@example.com",), b"mail", now())
+    told = partial(messages.reported, lease=lease, revision=row.revision, correction=False, mail=mail)
+    await store.write(told)
+    ((lease, _),) = await store.write(partial(claim, queue=outbox.MAIL, owner="w", lease_ms=60_000, limit=1))
+    await store.write(
+        partial(outbox.tried, lease=lease, waiting=(), refused={}, delivered=True, due_at=None, last_error="")
+    )
+
+    async def age(tx: Tx) -> None:
+        then = now() - ago
+        await tx.conn.execute(update(message).where(message.c.id == f"M{fax_id}").values(ended_at=then))
+        await tx.conn.execute(update(push).where(push.c.id == f"P{fax_id}").values(received_at=then, state="done"))
+        await tx.conn.execute(
+            update(metadata.tables["outbox"]).where(text(f"id = 'report-{fax_id}'")).values(created_at=then)
+        )
+
+    await store.write(age)
+
+
+async def test_content_is_purged_before_the_history_and_nothing_that_is_open(store: Store) -> None:
+    """After retention.content the documents are gone, after retention.metadata the rows; open faxes keep all."""
+    for fax_id, ago in (("F1", 1_000), ("F2", 50_000), ("F3", 500_000)):
+        await ended(store, fax_id, ago)
+    await accepted(store, "F4")
+    assert await purge(store, Kept(content=10_000, metadata=100_000)) > 0
+    async with store.read() as conn:
+        contents = {one: await messages.content(conn, f"M{one}") for one in ("F1", "F2", "F3", "F4")}
+        left = set((await conn.execute(select(fax.c.id))).scalars())
+        bodies = {row.id: row.body for row in await conn.execute(select(push.c.id, push.c.body))}
+        mails = set((await conn.execute(select(metadata.tables["outbox"].c.id))).scalars())
+    assert {one for one, content in contents.items() if content} == {"F1", "F4"}
+    assert left == {"F1", "F2", "F4"}
+    assert bodies == {"PF1": b"[]", "PF2": b""}
+    assert mails == {"report-F1", "report-F2"}
+    assert await purge(store, Kept(content=10_000, metadata=100_000)) == 0
+
+
+async def test_a_backup_of_a_working_database_is_whole_and_opens(settings: Settings, tmp_path: Path) -> None:
+    """Restoring is putting the file in its place."""
+    store = await Store.open(settings.store.url)
+    for n in range(20):
+        await accepted(store, f"A{n:02d}")
+    busy = asyncio.create_task(_write_on(store))
+    size = await back_up(settings.store.url, tmp_path / "copy.db")
+    busy.cancel()
+    await store.close()
+    assert size == (tmp_path / "copy.db").stat().st_size
+    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(BridgeError, match="is there already"):
+        await back_up(settings.store.url, tmp_path / "copy.db")
+    restored = await Store.open(f"sqlite:///{tmp_path}/copy.db")
+    async with restored.read() as conn:
+        ids = set((await conn.execute(select(fax.c.id).where(fax.c.id.like("A%")))).scalars())
+    await restored.close()
+    assert ids == {f"A{n:02d}" for n in range(20)}
+
+
+async def _write_on(store: Store) -> None:
+    for n in range(1000):
+        await store.write(partial(pushes.journal, push_id=f"B{n}", client="x", body=b"[]" * 1000))
