@@ -10,7 +10,7 @@ _log = structlog.get_logger("event")
 
 Word = Literal[
     "accepted", "rejected", "document", "submitted", "retry", "unknown", "paused", "resumed", "ended", "fax_received",
-    "converted", "push", "status", "mailed", "mail_retry", "mail_failed", "quarantined", "settings",
+    "converted", "push", "status", "mailed", "mail_retry", "mail_failed", "quarantined", "settings", "outage",
     "started", "stopped",
 ]  # fmt: skip
 

@@ -15,6 +15,7 @@ from fax_bridge.email_to_fax.cover import cover_html
 from fax_bridge.errors import Verdict
 from fax_bridge.eventlog import event
 from fax_bridge.fax import Language, Resolution, ResultClass, now
+from fax_bridge.faxmax.breaker import Breaker
 from fax_bridge.faxmax.client import Client, Failed, Outcome
 from fax_bridge.faxmax.promises import promises_of
 from fax_bridge.faxmax.wire import Accepted, SendRequest
@@ -23,7 +24,7 @@ from fax_bridge.mail.words import Words
 from fax_bridge.numbers import read_number
 from fax_bridge.settings import Account, Settings
 from fax_bridge.store import accounts, faxes, outbox
-from fax_bridge.store.lease import Lease, backoff
+from fax_bridge.store.lease import Lease, backoff, finish
 from fax_bridge.store.store import Store, Tx
 from fax_bridge.store.worker import Work
 
@@ -45,12 +46,15 @@ class Submitter:
         self._promises = promises_of(settings)
         self._accounts = {name: settings.faxmax.account(name) for name in settings.faxmax.account_names}
         codes = frozenset(settings.faxmax.auth_error_codes)
+        self._breakers = {name: Breaker() for name in self._accounts}
         self._clients = {name: Client(account, codes) for name, account in self._accounts.items()}
 
     async def open_accounts(self) -> set[str]:
-        """The accounts that may be served now."""
+        """The accounts that may be served now: neither paused nor in an outage."""
         async with self._store.read() as conn:
-            return await faxes.open_accounts(conn)
+            active = await faxes.open_accounts(conn)
+        clock = asyncio.get_running_loop().time()
+        return {name for name in active if name in self._breakers and self._breakers[name].allows(clock)}
 
     async def handle_queued(self, lease: Lease, row: Work) -> None:
         if row.give_up_at <= now():
@@ -58,9 +62,18 @@ class Submitter:
             await self._store.write(partial(faxes.failed, lease=lease, result=result, detail=row.detail))
             event("ended", row.id, state="failed", result=result)
             return
-        request = await self._request(row)
-        attempt = await self._store.write(partial(faxes.submitting, lease=lease))
-        outcome = await self._clients[row.account].send(request)
+        breaker = self._breakers[row.account]
+        if not breaker.begin(asyncio.get_running_loop().time()):
+            await self._store.write(partial(finish, lease=lease, due_at=now() + backoff(1, 1.0, 1.0)))
+            return
+        try:
+            request = await self._request(row)
+            attempt = await self._store.write(partial(faxes.submitting, lease=lease))
+            outcome = await self._clients[row.account].send(request)
+        except BaseException:
+            breaker.abandoned()
+            raise
+        self._learn(row.account, breaker, outcome)
         # Once the answer is here it must be written down, also when we are told to stop meanwhile.
         await asyncio.shield(self._write(lease, row, attempt, outcome))
 
@@ -78,6 +91,14 @@ class Submitter:
             for fax_id in await self._store.write(faxes.expire):
                 event("ended", fax_id, state="failed", result=ResultClass.EXPIRED)
             await asyncio.sleep(min(30.0, max(0.2, self._settings.faxmax.queue_lifetime / 10)))
+
+    def _learn(self, account: str, breaker: Breaker, outcome: Outcome) -> None:
+        """Out of reach counts towards an outage; an answer, whatever it says, ends one."""
+        if isinstance(outcome, Failed) and outcome.verdict == Verdict.RETRY and outcome.retry_after is None:
+            if breaker.failed(asyncio.get_running_loop().time()):
+                event("outage", account=account, detail=outcome.detail)
+        elif breaker.succeeded():
+            event("resumed", account=account, why="FaxMAX answers again")
 
     async def _request(self, row: Work) -> SendRequest:
         async with self._store.read() as conn:
