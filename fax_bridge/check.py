@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from fax_bridge.faxmax.client import tls_context
 from fax_bridge.mail.relay import Relay
 from fax_bridge.mail.words import Words
 from fax_bridge.setting_sources import load
@@ -15,7 +16,7 @@ def faults_of(config: Path | None) -> list[str]:
         settings = load(config)
     except SettingsError as error:
         return error.faults
-    return [*_relay(settings), *_store(settings), *_templates(settings)]
+    return [*_relay(settings), *_store(settings), *_templates(settings), *_authorities(settings)]
 
 
 def _relay(settings: Settings) -> list[str]:
@@ -43,3 +44,19 @@ def _templates(settings: Settings) -> list[str]:
     except ValueError as fault:
         return [f"templates_dir: {fault}"]
     return []
+
+
+def _authorities(settings: Settings) -> list[str]:
+    """A file that is there need not hold certificates."""
+    faxmax = settings.faxmax
+    files = {name: faxmax.account(name).ca_file for name in faxmax.account_names}
+    faults = []
+    for name, file in files.items():
+        try:
+            tls_context(file)
+        except OSError as fault:  # ssl.SSLError is one
+            where = "faxmax" if name == "default" else f"faxmax.accounts.{name}"
+            faults.append(
+                f"{where}.ca_file: {file} holds no certificates in PEM ({fault.strerror or fault}). Name another."
+            )
+    return faults

@@ -79,7 +79,7 @@ def serve(config: Config = None) -> None:
     eventlog.event("settings", settings=settings.shown())
     try:
         daemon.run(lambda: daemon.serve(settings))
-    except (BridgeError, OSError) as fault:
+    except (BridgeError, OSError, ValueError) as fault:
         _fail(str(fault))
 
 
@@ -153,9 +153,9 @@ def explain(
     """What this mail would become: recipients, the fate of every part, the document. Sends nothing."""
     told = asyncio.run(explain_mail(file.read_bytes(), to or []))
     if pdf and told.pdf:
-        pdf.write_bytes(told.pdf)
+        _write(pdf, told.pdf)
     if cover and told.cover:
-        cover.write_text(told.cover, encoding="utf-8")
+        _write(cover, told.cover.encode())
     _print_json(told.facts) if as_json else console.explanation(told.facts)
     raise typer.Exit(0 if told.facts["faxed"] else 1)
 
@@ -173,7 +173,7 @@ def convert(
         if as_json:
             _print_json({"pages": [], "faults": [str(fault)]})
         _fail(f"{tiff}: {fault}")
-    pdf.write_bytes(made.pdf)
+    _write(pdf, made.pdf)
     facts = {"pages": [asdict(page) for page in made.pages], "faults": list(made.faults)}
     _print_json(facts) if as_json else console.conversion(facts)
 
@@ -182,7 +182,7 @@ def convert(
 def faxes_list(
     config: Config = None,
     as_json: AsJson = False,
-    limit: Annotated[int, typer.Option(help="How many, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, the newest first.")] = 50,
     state: Annotated[list[FaxState] | None, typer.Option(help="Only these states.")] = None,
 ) -> None:
     """The queue and the history, the newest first."""
@@ -230,7 +230,7 @@ def faxes_resend(fax_id: FaxId, config: Config = None) -> None:
 def pushes_list(
     config: Config = None,
     as_json: AsJson = False,
-    limit: Annotated[int, typer.Option(help="How many, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, the newest first.")] = 50,
     state: Annotated[list[PushState] | None, typer.Option(help="Only these states.")] = None,
 ) -> None:
     """The pushes, the newest first."""
@@ -306,6 +306,13 @@ def _ask(question: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(question)
     except BridgeError as fault:
         _fail(str(fault))
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as fault:
+        _fail(f"{path} cannot be written: {fault.strerror}.")
 
 
 def _print_json(value: Any) -> None:

@@ -14,10 +14,11 @@ import structlog
 
 from fax_bridge import __version__
 from fax_bridge.documents.worker import Documents
-from fax_bridge.email_to_fax import receive
 from fax_bridge.email_to_fax.prepare import Preparer
+from fax_bridge.email_to_fax.receive import Intake
 from fax_bridge.email_to_fax.report import Reporter
 from fax_bridge.email_to_fax.submit import Submitter, fingerprint
+from fax_bridge.errors import BridgeError
 from fax_bridge.eventlog import event
 from fax_bridge.fax import now
 from fax_bridge.fax_to_email.convert import Converter
@@ -40,6 +41,9 @@ log = structlog.get_logger("daemon")
 GRACE = 30.0
 """Seconds that what is in hand gets at a stop; a POST that takes longer is left in doubt, honestly."""
 
+MAIL_GRACE = 10.0
+"""Seconds that a mail gets to come in at a stop; its client, who heard no 250, sends it again."""
+
 
 STAGED_FOR = 86_400_000
 """Milliseconds that the pieces of an unfinished mail are kept: longer than the slowest DATA may take."""
@@ -50,15 +54,21 @@ PURGE_EVERY = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
-    """Where the daemon listens, of interest where port 0 was asked for."""
+class Running:
+    """A daemon that is up: where it listens, of interest where port 0 was asked for, and what must not end."""
 
     smtp: int
     webhook: int
+    tasks: tuple["asyncio.Task[None]", ...]
+
+    async def broken(self) -> str:
+        """Wait until something ended that never should; its name. A daemon half alive must not go on."""
+        ended, _ = await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
+        return ", ".join(sorted(task.get_name() for task in ended))
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[Ports]:
+async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[Running]:
     """The whole daemon, for as long as the block lasts. Raises ``BridgeError`` or ``OSError`` if it cannot start."""
     documents = Documents()
     await documents.self_test()
@@ -88,22 +98,31 @@ async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[
         for http in https:
             await http.start()
             stack.push_async_callback(http.stop)
-        servers = [await receive.listen(settings, store, where) for where in settings.smtp.listen]
-        stack.push_async_callback(_close_servers, servers)
-        ports = Ports(smtp=receive.port_of(servers[0]), webhook=https[0].port)
-        event("started", version=__version__, smtp=ports.smtp, webhook=ports.webhook)
-        yield ports
+        intake = Intake(settings, store)
+        stack.push_async_callback(intake.stop, min(grace, MAIL_GRACE))
+        smtp_ports = [await intake.listen_smtp(where) for where in settings.smtp.listen]
+        for place in settings.lmtp.listen:
+            await intake.listen_lmtp(place)
+        never_end = (*tasks, store.task, *(http.running for http in https if http.running))
+        up = Running(smtp_ports[0], https[0].port, never_end)
+        event("started", version=__version__, smtp=up.smtp, webhook=up.webhook)
+        yield up
         event("stopped")
 
 
 async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT. Raises :class:`BridgeError` if a part of the daemon ended by itself."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings):
-        await stop.wait()
+    async with running(settings) as up:
+        asked, broken = asyncio.create_task(stop.wait()), asyncio.create_task(up.broken())
+        await asyncio.wait((asked, broken), return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        broken.cancel()
+    if not stop.is_set():
+        raise BridgeError(f"a part of the daemon ended by itself: {broken.result()}. The log has its reason.")
 
 
 async def _begin(tx: Tx, settings: Settings, alone: bool) -> None:
@@ -162,11 +181,6 @@ async def _stop_workers(workers: list[Worker], tasks: list[asyncio.Task[None]], 
     for task, result in zip(tasks, await asyncio.gather(*tasks, return_exceptions=True), strict=True):
         if isinstance(result, Exception):
             log.error("task failed", task=task.get_name(), exc_info=result)
-
-
-async def _close_servers(servers: list[asyncio.Server]) -> None:
-    for server in servers:
-        server.close()
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -112,15 +112,15 @@ async def demo(directory: Path | None, *, once: bool) -> bool:
         config.write_text(CONFIG.format(**values, secret=secret, reception=RECEPTION), encoding="utf-8")
         settings = load(config)
         eventlog.set_up(settings.log.format, settings.log.level)
-        async with daemon.running(settings) as ports:
-            sandbox.notify_url = f"http://127.0.0.1:{ports.webhook}/push/{secret}"
-            table.say("Up.", f"SMTP on 127.0.0.1:{ports.smtp}, sandbox FaxMAX at {sandbox.url}, files in:")
+        async with daemon.running(settings) as up:
+            sandbox.notify_url = f"http://127.0.0.1:{up.webhook}/push/{secret}"
+            table.say("Up.", f"SMTP on 127.0.0.1:{up.smtp}, sandbox FaxMAX at {sandbox.url}, files in:")
             table.say("     ", str(home))
             page = await documents.html_to_pdf((templates_root() / "demo" / "page.html").read_text(encoding="utf-8"))
-            seen = await _email_to_fax(table, sandbox, ports.smtp, page) and await _fax_to_email(table, sandbox)
+            seen = await _email_to_fax(table, sandbox, up.smtp, page) and await _fax_to_email(table, sandbox)
             table.say("Both round trips were seen." if seen else "A step was not seen; the files tell how far it came.")
             if not once:
-                await _stay(table, ports.smtp, sandbox)
+                await _stay(table, up.smtp, sandbox)
             return seen
     finally:
         await sandbox.stop()

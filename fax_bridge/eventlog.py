@@ -1,8 +1,9 @@
 """The operator's log: about a dozen events with fixed words, the id first, and how all logging is shown."""
 
+import contextlib
 import logging
 import sys
-from typing import Any, Literal
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 
@@ -15,9 +16,31 @@ Word = Literal[
 ]  # fmt: skip
 
 
+NEEDS_A_PERSON = frozenset({"paused", "quarantined", "mail_failed", "outage"})
+"""Told at the level of warnings."""
+
+
 def event(word: Word, subject: str = "-", **facts: Any) -> None:
     """One line: the event's word, the id that it is about, and facts; never a secret, never content."""
-    _log.info(word, id=subject, **facts)
+    tell = _log.warning if word in NEEDS_A_PERSON else _log.info
+    tell(word, id=subject, **facts)
+
+
+class _Unfailing:
+    """Standard output that a full disk or a closed pipe cannot turn into a fault of the work that is told of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):  # ValueError: the stream is closed
+            return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def set_up(style: str, level: str) -> None:
@@ -25,7 +48,12 @@ def set_up(style: str, level: str) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), sort_keys=False, pad_event_to=12)
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(),
+            sort_keys=False,
+            pad_event_to=12,
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     structlog.configure(
         processors=[
@@ -36,7 +64,7 @@ def set_up(style: str, level: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Unfailing(sys.stdout))),
         cache_logger_on_first_use=False,
     )
     # Libraries that log by the standard module: their warnings, on the same stream.

@@ -6,10 +6,14 @@ Each refuses a wrong value with a sentence that says how to mend it.
 import ipaddress
 import re
 from email.utils import parseaddr
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, model_validator
+
+UNIX = "unix"
+"""A client on a Unix socket, which has no address."""
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -55,6 +59,27 @@ class Listen(BaseModel):
         return is_loopback(self.host)
 
 
+class UnixSocket(BaseModel):
+    """A path to listen on, written ``unix:/PATH``."""
+
+    model_config = ConfigDict(frozen=True)
+    path: Path
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+def _listen_or_socket(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value.startswith("unix:"):
+        return Listen.model_validate(value)
+    path = Path(value.removeprefix("unix:"))
+    if not path.is_absolute() or len(bytes(path)) > 107:  # the room in sockaddr_un (unix(7))
+        raise ValueError(f'"{value}" is no socket. Write "unix:/ABSOLUTE/PATH", at most 107 bytes of path.')
+    return UnixSocket(path=path)
+
+
 def _is_ip(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
@@ -90,10 +115,14 @@ def _domain(value: object) -> object:
 
 
 def _network(value: object) -> object:
+    if value == UNIX:
+        return value
     try:
         return ipaddress.ip_network(value) if isinstance(value, str) else value
     except ValueError as fault:
-        raise ValueError(f'"{value}" is no network ({fault}). Write e.g. "192.168.1.0/24".') from None
+        raise ValueError(
+            f'"{value}" is no network ({fault}). Write e.g. "192.168.1.0/24", or "unix" for LMTP.'
+        ) from None
 
 
 def _zone(name: object) -> object:
@@ -108,6 +137,8 @@ Duration = Annotated[float, PlainValidator(read_duration)]
 Address = Annotated[str, BeforeValidator(_address)]
 FromHeader = Annotated[str, BeforeValidator(_from_header)]
 Domain = Annotated[str, BeforeValidator(_domain)]
-Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
+ListenOrSocket = Annotated[Listen | UnixSocket, BeforeValidator(_listen_or_socket)]
+Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network | Literal["unix"], BeforeValidator(_network)]
+"""``unix`` stands for all clients on a Unix socket."""
 Zone = Annotated[str, BeforeValidator(_zone)]
 """A name of the tz database."""

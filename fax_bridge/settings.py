@@ -27,6 +27,7 @@ from fax_bridge.setting_types import (
     Duration,
     FromHeader,
     Listen,
+    ListenOrSocket,
     Network,
     Seconds,
     Zone,
@@ -76,11 +77,44 @@ class Smtp(Section):
     max_message_bytes: int = Field(default=26_214_400, gt=0)
     max_recipients: int = Field(default=100, ge=100)
     """RFC 5321 §4.5.3.1.8 asks for at least 100."""
+    spool_memory: int = Field(default=262_144, ge=0)
+    """Bytes of a mail that wait in memory; what is more goes to the store in pieces while it comes."""
+    bare_newline: Literal["keep", "reject"] = "keep"
+    """A CR or LF alone within a mail is kept as it is, or refuses the mail; it never ends anything."""
+    smtputf8: bool = False
+    repeat_window: Duration = Seconds(600.0)
+    """The same mail to the same number within this time is a repeat whose 250 was lost, and no second fax."""
+    idle_timeout: Duration = Seconds(300.0)  # RFC 5321 §4.5.3.2.7
+    min_rate: float = Field(default=50.0, ge=0)
+    """Bytes per second, averaged, that a mail has to come at, once ``min_rate_grace`` is over."""
+    min_rate_grace: Duration = Seconds(60.0)
+    data_timeout: Duration = Seconds(43_200.0)
+    """The longest that one mail may take, whatever its rate; less than the day that staged pieces are kept."""
+    max_sessions: int = Field(default=200, ge=1)
+    max_sessions_per_client: int = Field(default=50, ge=1)
+    min_free_bytes: int = Field(default=200_000_000, ge=0)
+    """With less room on the disk of a SQLite store, mail is put off."""
+
+    @field_validator("data_timeout")
+    @classmethod
+    def before_the_purge(cls, seconds: float) -> float:
+        if seconds > 43_200:
+            raise ValueError("longer than 12h, and what came of a mail might be purged before its end. Write less.")
+        return seconds
+
+
+class Lmtp(Section):
+    """A second way in, for a mail server beside us: Postfix or Dovecot (RFC 2033)."""
+
+    listen: tuple[ListenOrSocket, ...] = ()
+    mode: str = Field(default="0660", pattern=r"^0?[0-7]{3}$")
+    """Who may connect to the Unix sockets: their permission bits in octal."""
 
 
 class StoreSettings(Section):
     SECRETS = frozenset({"url"})
-    url: str = "sqlite:////var/lib/fax-bridge/fax-bridge.db"
+    url: str = Field(default="sqlite:////var/lib/fax-bridge/fax-bridge.db", repr=False)
+    """May hold a password, so it is shown only through :meth:`Settings.shown`."""
 
     @field_validator("url")
     @classmethod
@@ -104,6 +138,15 @@ class StatusMeaning(Section):
     result: ResultClass = Field(alias="class")
     final: bool
 
+    @field_validator("result")
+    @classmethod
+    def of_faxmax(cls, result: ResultClass) -> ResultClass:
+        if result in (ResultClass.DOCUMENT, ResultClass.EXPIRED):
+            raise ValueError(
+                f'"{result}" is an end of ours, before FaxMAX had the fax. Write "refused" or "line_fault".'
+            )
+        return result
+
 
 class Account(Section):
     """One FaxMAX account: how we reach it, and how its faxes look."""
@@ -120,7 +163,7 @@ class Account(Section):
     superfine: str = "superfine"
     """How ``superfine`` is spelled on the wire; the API page is of two minds."""
     ca_file: Path | None = None
-    proxy: str = ""
+    proxy: str = Field(default="", repr=False)
     timeout: Duration = Seconds(300.0)
     """How long FaxMAX may take to answer; it may render before it does."""
     max_concurrent: int = Field(default=4, ge=1)
@@ -142,10 +185,18 @@ class Account(Section):
     def safe_url(cls, url: str) -> str:
         found = re.fullmatch(r"(https?)://(\[[^\]]+\]|[^/:@]+)(:\d+)?(/\S*)?", url)
         if not found:
-            raise ValueError(f'"{url}" is no web address. Write e.g. "https://faxmax.net/api/v1".')
+            # Not echoed: what stands before an @ may be a password.
+            raise ValueError('this is no web address of FaxMAX\'s. Write e.g. "https://faxmax.net/api/v1".')
         if found[1] == "http" and not is_loopback(found[2].strip("[]")):
             raise ValueError("plain http would show the token and the faxes on the way. Write https://.")
         return url
+
+    @field_validator("proxy")
+    @classmethod
+    def known_proxy(cls, proxy: str) -> str:
+        if proxy and not re.fullmatch(r"https?://([^/@\s]+@)?(\[[^\]]+\]|[^/:@\s]+)(:\d+)?/?", proxy):
+            raise ValueError('this is no proxy that can be used. Write "http://HOST:PORT".')
+        return proxy
 
     def credentials(self) -> dict[str, str]:
         """The params that prove who we are (API page, ``token`` and its footnotes)."""
@@ -185,6 +236,10 @@ class FaxMax(Account):
                 raise ValueError(f"account {name}: {fault.errors()[0]['msg']}") from None
             if account.token.get_secret_value() and account.username:
                 raise ValueError(f"account {name} has both a token and a username. Keep one of them.")
+            if not account.token.get_secret_value().isascii():
+                raise ValueError(
+                    f"account {name} has a token with letters that none has. Put in the one FaxMAX gave you."
+                )
             if not account.has_credentials:
                 raise ValueError(
                     f"account {name} has no credentials. Give faxmax.token (or faxmax.token_file), "
@@ -338,6 +393,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
     smtp: Smtp
+    lmtp: Lmtp = Lmtp()
     store: StoreSettings = StoreSettings()
     faxmax: FaxMax
     webhook: Webhook
@@ -389,6 +445,16 @@ class Settings(BaseSettings):
     def shown(self) -> dict[str, Any]:
         """All settings for the log and for people, secrets masked."""
         dump: dict[str, Any] = self.model_dump(mode="json", by_alias=True)
-        for own in dump["faxmax"]["accounts"].values():
-            own.update({key: "**********" for key in ("token", "password") if own.get(key)})
+        dump["store"]["url"] = _masked(self.store.url)
+        for own in (dump["faxmax"], *dump["faxmax"]["accounts"].values()):
+            own.update({key: MASK for key in ("token", "password") if own.get(key)})
+            own.update({key: _masked(own[key]) for key in ("proxy",) if own.get(key)})
         return dump
+
+
+MASK = "**********"
+
+
+def _masked(url: str) -> str:
+    """The URL without what stands between ``//`` and ``@``, where passwords are, also in a query."""
+    return re.sub(r"(password=)[^&]*", rf"\g<1>{MASK}", re.sub(r"//[^/@]*@", f"//{MASK}@", url))

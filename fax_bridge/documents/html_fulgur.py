@@ -5,7 +5,10 @@ only after the work; the limits of the worker hold the rest.
 """
 
 import importlib
+import re
+import struct
 import sys
+import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +19,9 @@ from fax_bridge.documents.pdfium import opened
 _fulgur: Any = importlib.import_module("pyfulgur")
 
 _MM_PER_POINT = 25.4 / 72
+_PIXELS_PER_POINT = 96 / 72
+_IMAGE = re.compile(r"<img\b[^>]*?\bsrc\s*=\s*[\"']?cid:([^\s\"'>]+)[^>]*>", re.IGNORECASE)
+_SIZE = re.compile(r"\b(width|height)\s*=\s*[\"']?(\d+)(?![\d%])", re.IGNORECASE)
 
 
 def draw(
@@ -33,7 +39,25 @@ def draw(
         margin=_fulgur.Margin.uniform(margin),
         assets=assets,
     )
-    pdf: bytes = engine.render_html(html)
+    pdf: bytes = engine.render_html(_sized(html, images, (size[0] - 2 * margin) * _PIXELS_PER_POINT))
     with opened(pdf, most_pages=sys.maxsize) as document:
         pages = len(document)
     return pages, pdf if pages <= most_pages else b""
+
+
+def _sized(html: str, images: Mapping[str, bytes], widest: float) -> str:
+    """Every picture with both its measures: fulgur leaves out one that lacks either."""
+
+    def sized(found: re.Match[str]) -> str:
+        name = found[1] if found[1] in images else urllib.parse.unquote(found[1])
+        if name not in images:
+            return found[0]
+        image = images[name]
+        natural_width, natural_height = struct.unpack_from(">II", image, 16)  # the PNG's IHDR
+        given = {side.lower(): int(value) for side, value in _SIZE.findall(found[0])}
+        width = given.get("width") or given.get("height", natural_height) * natural_width / natural_height
+        height = given.get("height") or width * natural_height / natural_width
+        shrink = min(1.0, widest / width)
+        return f'<img src="cid:{name}" width="{width * shrink:.0f}" height="{height * shrink:.0f}">'
+
+    return _IMAGE.sub(sized, html)

@@ -10,11 +10,15 @@ from fax_bridge.documents.typefaces import fontconfig_directory
 
 _TOO_WIDE = 1.35
 """PlutoBook shrinks the whole document when anything is wider than the page: text of 11 pt would stand at 8."""
-_NARROWER = (
-    "table { table-layout: fixed !important; width: 100% !important; }",
-    "table, thead, tbody, tfoot, tr, td, th { display: block !important; width: auto !important; }",
-)
-"""Tried in turn until the document fits; a layout costs some 20 ms."""
+_WRAPPED = """
+* { white-space: normal !important; max-width: 100% !important; }
+pre { white-space: pre-wrap !important; }
+table, td, th, col, div { width: auto !important; min-width: 0 !important; }
+"""
+_BROKEN = _WRAPPED + "td, th, p, div { overflow-wrap: anywhere !important; }"
+_NARROWER = (_WRAPPED, _BROKEN)
+"""Tried in turn until the document fits: first its widths are forgotten and its lines may wrap, then words may break.
+The rows and columns of a table always stay. A layout costs some 20 ms."""
 
 plutoprint.plutobook_set_fontconfig_path(fontconfig_directory())
 
@@ -41,15 +45,21 @@ def draw(
     """The number of pages and the PDF; it is empty when there are none or more than ``most_pages``."""
     book = _laid_out(html, size, margin, style, images)
     for narrower in _NARROWER:
-        if book.get_document_width() <= _TOO_WIDE * book.get_viewport_width():
+        if _shrunk(book) <= _TOO_WIDE:
             break
-        book = _laid_out(html, size, margin, style + narrower, images)
+        other = _laid_out(html, size, margin, style + narrower, images)
+        book = other if _shrunk(other) < _shrunk(book) else book
     pages = book.get_page_count()
     if not 0 < pages <= most_pages:
         return pages, b""
     out = io.BytesIO()
     book.write_to_pdf_stream(out)
     return pages, out.getvalue()
+
+
+def _shrunk(book: plutoprint.Book) -> float:
+    """How many times smaller than asked for everything would be drawn."""
+    return float(book.get_document_width() / max(book.get_viewport_width(), 1))
 
 
 def _laid_out(

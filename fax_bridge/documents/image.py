@@ -75,7 +75,9 @@ def _decoded(data: bytes, limits: Limits) -> _Picture:
             shown = grey(upright(image))
     except UnidentifiedImageError as error:
         raise DocumentRefused(0, "image_broken", "it is neither JPEG nor PNG") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise DocumentRefused(0, "image_too_large", "more pixels than are safe to open") from error
+    except (OSError, ValueError, SyntaxError) as error:
         raise DocumentRefused(0, "image_broken", str(error)) from error
     wide, high = width / x_dpi * 72, height / y_dpi * 72
     return _Picture(shown, *((high, wide) if on_its_side else (wide, high)), lossy)

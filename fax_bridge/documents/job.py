@@ -3,6 +3,7 @@
 Large bytes travel as files beside the request (``0``, ``1`` … in, ``out`` out); a value holds their names.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +16,9 @@ IN_HAND = "in-hand"
 """Holds the index of the part that the worker has in hand, so that its death can be laid to one part."""
 OUTPUT = "out"
 STDERR = "stderr"
+
+UNSHOWABLE = re.compile("[\\0\\ud800-\\udfff]")
+"""NULs and lone surrogates: text that holds one cannot be written as UTF-8, or is refused whole by the engine."""
 
 
 class PartKind(StrEnum):

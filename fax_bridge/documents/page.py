@@ -8,11 +8,13 @@ import struct
 from dataclasses import dataclass
 
 import pikepdf
-from PIL import Image, ImageChops
+from PIL import Image
 
-from fax_bridge.documents.tiff_file import COMPRESSION, STRIP_OFFSETS, read_tiff
+from fax_bridge.documents.tiff_file import COMPRESSION, read_tiff
 
 _JPEG_QUALITY = 88
+_INVERTED = [255] + 255 * [0]
+"""Not ``ImageChops.invert``: a bilevel image may hold any number for white, and 255 - 1 is white again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,13 @@ def encode_g4(image: Image.Image) -> bytes:
     """One bilevel image as a single T.6 stream in fax polarity: white is 0, ink is 1, first bit highest."""
     written = io.BytesIO()
     # Pillow's white is 1. Inverted here, once, so that white runs get the codes that ITU-T T.6 meant for them.
-    ImageChops.invert(image).save(written, "TIFF", compression="group4", strip_size=1 << 30)
+    image.point(_INVERTED).save(written, "TIFF", compression="group4", strip_size=1 << 30)
     data = written.getvalue()
     (directory,) = read_tiff(data, most=1).directories
-    assert directory.number(COMPRESSION) == 4 and len(directory.numbers(STRIP_OFFSETS)) == 1  # noqa: PT018, S101
-    return directory.strips(data)[0]
+    strips = directory.strips(data)
+    if directory.number(COMPRESSION) != 4 or len(strips) != 1:  # a PDF image is one stream
+        raise RuntimeError(f"Pillow wrote {len(strips)} strips of compression {directory.number(COMPRESSION)}")
+    return strips[0]
 
 
 def _bilevel(pdf: pikepdf.Pdf, image: Image.Image) -> pikepdf.Stream:

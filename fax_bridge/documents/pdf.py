@@ -67,7 +67,7 @@ class Merger:
         except _BROKEN as error:
             first = f"{type(error).__name__}: {error}"
         try:  # PDFium reads some that qpdf does not (rings in the page tree, odd objects)
-            return self._add(through_pdfium(data, most_pages=self._most_pages))
+            return self._add(through_pdfium(data, most_pages=self._most_pages), is_copy=True)
         except _BROKEN as error:
             raise DocumentRefused(0, "pdf_broken", first) from error
 
@@ -78,8 +78,11 @@ class Merger:
         self._pdf.save(out, object_stream_mode=pikepdf.ObjectStreamMode.generate, deterministic_id=True)
         return out.getvalue()
 
-    def _add(self, data: bytes) -> int:
+    def _add(self, data: bytes, *, is_copy: bool = False) -> int:
         source = self._sources.enter_context(pikepdf.open(io.BytesIO(data)))
+        _refuse_what_lost_something(source)
+        if is_copy:
+            _refuse_lost_layers(source)
         _refuse_what_shows_nothing(source)
         count = len(source.pages)
         if not count:
@@ -102,6 +105,30 @@ class Merger:
             del self._pdf.pages[before:]
             raise
         return count
+
+
+def _refuse_what_lost_something(source: pikepdf.Pdf) -> None:
+    """A file that was cut off is mended by qpdf to blank pages, or to fewer; that must not pass for the document.
+
+    In a whole file a reference to nothing is harmless (ISO 32000-1 §7.3.10); in a mended one something was there.
+    """
+    if not any("reconstruct" in warning for warning in _warnings(source)):
+        return
+    if any(found is None for found in source.objects):
+        raise DocumentRefused(0, "pdf_broken", "the file is cut off or damaged, and parts of it are missing")
+    if lost := [warning for warning in _warnings(source) if "treating stream as empty" in warning]:
+        raise DocumentRefused(0, "pdf_broken", lost[0])
+
+
+def _refuse_lost_layers(copy: pikepdf.Pdf) -> None:
+    """PDFium copies pages without the catalog, so nobody knows any more which of their layers were hidden."""
+    if any(isinstance(found, Dictionary) and found.get(Name.Type) == Name.OCG for found in copy.objects):
+        raise DocumentRefused(0, "pdf_broken", "the file is damaged, and which of its layers are hidden is lost")
+
+
+def _warnings(source: pikepdf.Pdf) -> list[str]:
+    """What qpdf had to mend since the last question; it mends when an object is first looked at."""
+    return [str(warning).rpartition(">")[2].strip(" :") for warning in source.get_warnings()]
 
 
 def _refuse_what_shows_nothing(source: pikepdf.Pdf) -> None:

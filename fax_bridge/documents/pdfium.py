@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import pypdfium2  # type: ignore[import-untyped]  # ships no types
-import pypdfium2.raw as pdfium  # type: ignore[import-untyped]  # as above
+import pypdfium2
+import pypdfium2.raw as pdfium
 from PIL import Image
 
 from fax_bridge.errors import DocumentRefused
@@ -63,8 +63,11 @@ def draw(page: pypdfium2.PdfPage, canvas: Canvas) -> Image.Image:
 
 
 def through_pdfium(data: bytes, *, most_pages: int) -> bytes:
-    """The pages as PDFium reads and writes them. Refused as :func:`opened`."""
+    """The pages as PDFium reads and writes them, with what a form shows. Refused as :func:`opened`."""
     with opened(data, most_pages=most_pages) as source, pypdfium2.PdfDocument.new() as copy:
+        if source.init_forms():
+            for index in range(len(source)):
+                source[index].flatten(pdfium.FLAT_PRINT)
         copy.import_pages(source)
         out = io.BytesIO()
         copy.save(out)

@@ -22,7 +22,8 @@ _DECLARED_WITHIN = 1024
 """HTML §13.2.3.2: the declaration stands in the first 1024 bytes."""
 _LONGEST_LINE = 10_000
 """Characters in one block; laying out a block takes time by the square of its length."""
-_MOST_BYTES_OF_PAGE = 8192
+_MOST_OF_PAGE = 8192
+_MOST_LINES_OF_PAGE = 100
 _CONTROLS = dict.fromkeys((*range(0x09), 0x0B, *range(0x0E, 0x20), 0x7F))
 
 STYLE = """
@@ -62,12 +63,14 @@ def page_of(text: str, *, most_pages: int) -> str:
 
     Refused: ``text_empty``, ``too_many_pages``.
     """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise DocumentRefused(0, "text_empty")
-    if len(text) > most_pages * _MOST_BYTES_OF_PAGE:
-        raise DocumentRefused(0, "too_many_pages", f"{len(text)} characters")
+    lines = text.count("\n") + 1
+    if len(text) > most_pages * _MOST_OF_PAGE or lines > most_pages * _MOST_LINES_OF_PAGE:
+        raise DocumentRefused(0, "too_many_pages", f"{len(text)} characters in {lines} lines")
     blocks = []
-    for number, sheet in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\f\n").split("\f")):
+    for number, sheet in enumerate(text.rstrip("\f\n").split("\f")):
         for index, line in enumerate(sheet.split("\n")):
             shown = line.expandtabs(8).translate(_CONTROLS)
             mark = ' class="feed"' if number and not index else ""

@@ -6,7 +6,11 @@ cannot reach another and libtiff never sees a file as a stranger wrote it.
 
 import io
 import math
+import os
 import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from PIL import Image
@@ -38,12 +42,12 @@ from fax_bridge.documents.tiff_file import (
 
 MM_PER_INCH = 25.4
 
-_FAX = {2: "MH", 3: "G3", 4: "G4"}
-_KNOWN = {1, 5, 7, 8, 32773, 32946} | set(_FAX)
-_CARRIED = (
-    *(BITS_PER_SAMPLE, FILL_ORDER, SAMPLES_PER_PIXEL, T4_OPTIONS, T6_OPTIONS),
-    *(284, 317, 320, 322, 323, 338, 339, 347, 529, 530, 531, 532),
-)
+_FAX = {2, 3, 4}
+"""MH, G3 and G4."""
+_KNOWN = {1, 5, 7, 8, 32773, 32946} | _FAX
+"""Besides those: none, LZW, JPEG, Deflate, PackBits, and Deflate's older number."""
+_ONE_VALUE = (FILL_ORDER, SAMPLES_PER_PIXEL, T4_OPTIONS, T6_OPTIONS, 284, 317, 322, 323, 531)
+_MANY_VALUES = (BITS_PER_SAMPLE, 320, 338, 339, 347, 529, 530, 532)
 """Fields that say how the pixels are coded. 284 planes, 317 predictor, 320 colours, 322 and 323 tiles, 338 and 339
 samples, 347 JPEG tables, 529 to 532 YCbCr."""
 _REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
@@ -106,11 +110,14 @@ def decode_page(data: bytes, directory: Directory, *, most_pixels: int) -> Decod
     x_dpi, y_dpi = resolution(directory)
     if width / x_dpi > _LONGEST or height / y_dpi > _LONGEST:
         raise PageFault(f"it claims to be {width} by {height} pixels, longer than any paper")
+    complaints: list[str] = []
     try:
-        image = _pixels(data, directory)
-        fault = "the file ends before the page does; its lower part may be missing" if directory.is_cut(data) else ""
+        with _listening(complaints):
+            image = _pixels(data, directory)
+        cut = directory.is_cut(data)
     except (OSError, ValueError, SyntaxError, struct.error) as error:
-        raise PageFault(str(error)) from error
+        raise PageFault("; ".join([str(error), *complaints[:1]])) from error
+    fault = "the file ends before the page does" if cut else complaints[0] if complaints else ""
     turn = directory.number(ORIENTATION, 1)
     if turn in _TURNS:
         image = image.transpose(_TURNS[turn])
@@ -125,14 +132,29 @@ def _pixels(data: bytes, directory: Directory) -> Image.Image:
     return image if image.mode == "1" else grey(image)
 
 
+@contextmanager
+def _listening(lines: list[str]) -> Iterator[None]:
+    """What libtiff writes to standard error: it reports damage there, and returns the page as if all were well."""
+    with tempfile.TemporaryFile() as file:
+        kept = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            file.seek(0)
+            lines += file.read(4096).decode("utf-8", "replace").splitlines()
+
+
 def _alone(data: bytes, directory: Directory) -> bytes:
     """A TIFF of this page only. Its bits stand highest first, so that libtiff need not turn them."""
     compression = directory.number(COMPRESSION, 1)
     width, height = directory.number(WIDTH), directory.number(HEIGHT)
     fields: dict[int, Field] = {
-        tag: (_classic(kind), values)
-        for tag in _CARRIED
-        if (field := directory.fields.get(tag)) and (kind := field[0]) and (values := field[1])
+        tag: (_classic(kind), values[:1] if tag in _ONE_VALUE else values)
+        for tag, (kind, values) in directory.fields.items()
+        if tag in _ONE_VALUE or tag in _MANY_VALUES
     }
     rows = directory.number(ROWS_PER_STRIP, height)
     fields |= {

@@ -4,6 +4,8 @@ A machine without fonts would print blank pages and say nothing; one with many w
 So the engine sees these fonts and no others, and every name it can be asked for leads to one of them.
 """
 
+import atexit
+import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -38,6 +40,7 @@ def files() -> list[Path]:
 def fontconfig_directory() -> Path:
     """A directory with a ``fonts.conf``, below the temporary directory of this process; it lives as long as that."""
     directory = Path(tempfile.mkdtemp(prefix="fontconfig-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     (directory / "fonts.conf").write_text(_configuration(directory / "cache"), encoding="utf-8")
     return directory
 

@@ -7,17 +7,20 @@ or cannot start, costs a retry.
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
+import shutil
 import signal
 import stat
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 from fax_bridge.documents.child import NOT_READY, OUT_OF_MEMORY
 from fax_bridge.documents.job import (
@@ -26,6 +29,7 @@ from fax_bridge.documents.job import (
     REPLY,
     REQUEST,
     STDERR,
+    UNSHOWABLE,
     Built,
     ConvertedFax,
     Limits,
@@ -40,12 +44,16 @@ __all__ = ["Built", "ConvertedFax", "Documents", "Limits", "PartKind", "SourcePa
 
 _DEFAULT_LIMITS = Limits()
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_FROM_OUTSIDE = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL}
-"""Deaths that no document can cause: a person, the service manager, or the machine short of memory."""
+_FROM_OUTSIDE = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+"""Deaths that no document can cause: the service manager's and a person's."""
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "MALLOC_ARENA_MAX": "2",  # each arena of the C library reserves 64 MiB of the address space we are limited to
 }
+_PREFIX = "fax-bridge-document-"
+_UNLOCKED = 30
+"""Seconds within which a new directory may not be locked yet."""
+_Result = TypeVar("_Result")
 _DETAIL = 500
 """Characters of the engine's own words that are kept."""
 
@@ -61,6 +69,7 @@ class Documents:
     def __init__(self, *, limits: Limits = _DEFAULT_LIMITS, max_concurrent: int = 2) -> None:
         self._limits = limits
         self._turns = asyncio.Semaphore(max_concurrent)
+        self._swept = False
 
     async def build(self, parts: Sequence[SourcePart], *, paper: Paper = Paper.A4) -> Built:
         """All parts, in order, as one PDF.
@@ -92,13 +101,12 @@ class Documents:
         ``images`` keeps those that are named by ``cid:``. The style sheets of a mail are kept as far as they are
         harmless, in one ``<style>`` whose rules reach the fragment only. Refused: ``html_too_large``.
         """
-        text = html.encode("utf-8", "replace")
-        cleaned, _ = await self._do("clean_html", {"images": images}, text)
+        cleaned, _ = await self._do("clean_html", {"images": images}, _utf8(html))
         return cleaned.decode()
 
     async def html_to_pdf(self, html: str, *, paper: Paper = Paper.A4) -> bytes:
         """A whole HTML page of ours, or a cleaned one, as it would be printed. Nothing is ever fetched."""
-        pdf, _ = await self._do("html_to_pdf", {"paper": paper}, html.encode("utf-8", "replace"))
+        pdf, _ = await self._do("html_to_pdf", {"paper": paper}, _utf8(html))
         return pdf
 
     async def tiff_to_pdf(self, tiff: bytes, *, info: Mapping[str, str] = _NOTHING) -> ConvertedFax:
@@ -129,36 +137,51 @@ class Documents:
         except DocumentRefused as refusal:
             raise BridgeError(
                 f"The HTML engine does not work on this machine ({refusal.reason}: {refusal.detail}). "
-                "Install fax-bridge again; if that does not help, run `fax-bridge doctor`."
+                "Its fonts or its engine are damaged: install fax-bridge again."
             ) from refusal
 
     async def _do(self, job: str, arguments: dict[str, Any], *blobs: bytes) -> tuple[bytes, Any]:
         async with self._turns:
             try:
-                with tempfile.TemporaryDirectory(prefix="fax-bridge-") as name:  # mode 0700
-                    directory = Path(name)
-                    await asyncio.to_thread(_write_request, directory, job, arguments, self._limits, blobs)
-                    status = await _run_fresh_process(directory, self._limits.wall_seconds)
-                    return await asyncio.to_thread(_read_reply, directory, status)
+                if not self._swept:
+                    self._swept = True
+                    await _in_thread(_sweep)
+                with _directory_of_a_job() as (directory, stderr):
+                    await _in_thread(_write_request, directory, job, arguments, self._limits, blobs)
+                    status = await _run_fresh_process(directory, stderr, self._limits.wall_seconds)
+                    return await _in_thread(_read_reply, directory, status)
             except OSError as error:
                 raise Temporary(f"no document could be made: {error}") from error
 
 
-async def _run_fresh_process(directory: Path, wall_seconds: float) -> int | None:
+def _utf8(text: str) -> bytes:
+    return UNSHOWABLE.sub("\ufffd", text).encode()
+
+
+async def _in_thread(do: Callable[..., _Result], *arguments: Any) -> _Result:
+    """File work off the loop; a cancellation waits for it, so that it does not go on in a directory being removed."""
+    work = asyncio.ensure_future(asyncio.to_thread(do, *arguments))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
+
+
+async def _run_fresh_process(directory: Path, stderr: BinaryIO, wall_seconds: float) -> int | None:
     """Let a worker do the job in ``directory``; its exit status, or ``None`` if its time ran out.
 
     Whatever ends the wait, a cancellation too, the worker and all it may have started are gone afterwards.
     """
-    with (directory / STDERR).open("wb") as stderr:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-m", "fax_bridge.documents.child", str(directory), str(os.getpid())),
-            cwd=directory,
-            env=_ENVIRONMENT | {"HOME": str(directory), "TMPDIR": str(directory)},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=stderr,
-            start_new_session=True,
-        )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-m", "fax_bridge.documents.child", str(directory), str(os.getpid())),
+        cwd=directory,
+        env=_ENVIRONMENT | {"HOME": str(directory), "TMPDIR": str(directory)},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=stderr,
+        start_new_session=True,
+    )
     try:
         async with asyncio.timeout(wall_seconds):
             return await process.wait()
@@ -169,6 +192,35 @@ async def _run_fresh_process(directory: Path, wall_seconds: float) -> int | None
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+
+
+@contextlib.contextmanager
+def _directory_of_a_job() -> Iterator[tuple[Path, BinaryIO]]:
+    """A directory (mode 0700) and the worker's standard error in it, whose lock says that the job is alive."""
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as name, (Path(name) / STDERR).open("wb") as stderr:
+        fcntl.flock(stderr, fcntl.LOCK_EX)
+        yield Path(name), stderr
+
+
+def _sweep() -> None:
+    """Remove what a daemon that was killed outright left behind: documents of people, in a directory for all."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            found = directory.lstat()
+            if found.st_uid == os.getuid() and time.time() - found.st_mtime > _UNLOCKED and not _is_alive(directory):
+                shutil.rmtree(directory)
+
+
+def _is_alive(directory: Path) -> bool:
+    """Whether the job's parent, or its worker, still holds the lock."""
+    try:
+        with (directory / STDERR).open("rb") as stderr:
+            fcntl.flock(stderr, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
 
 
 def _write_request(
@@ -213,6 +265,8 @@ def _cause_of_death(directory: Path, status: int | None) -> BridgeError:
         return DocumentRefused(part, "worker_timeout", "no end within the allowed time")
     if status == -signal.SIGXCPU:
         return DocumentRefused(part, "worker_timeout", "more processor time than allowed")
+    if status == -signal.SIGKILL:  # the kernel's: the machine had no memory left, or the hard limit was reached
+        return DocumentRefused(part, "worker_limit", "killed by the system, most likely for want of memory")
     if status == OUT_OF_MEMORY or any(sign in words for sign in ("bad_alloc", "memory", "File too large")):
         return DocumentRefused(part, "worker_limit", words)
     death = signal.Signals(-status).name if status < 0 else f"exit status {status}"

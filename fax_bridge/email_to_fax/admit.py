@@ -4,6 +4,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from fax_bridge.numbers import BadNumber, read_number
+from fax_bridge.setting_types import UNIX, Network
 from fax_bridge.settings import Sender, Settings
 
 
@@ -19,17 +20,20 @@ def sender_of(settings: Settings, mail_from: str, client: str) -> Sender | None:
 
     The null reverse-path never matches: nobody could be told what became of the fax.
     """
-    try:
-        address = ipaddress.ip_address(client)
-    except ValueError:
-        return None
-    # A dual-stack socket shows IPv4 clients as ::ffff:a.b.c.d.
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    address = mapped or address
     for sender in settings.senders:
-        if mail_from and sender.fits(mail_from) and any(address in network for network in sender.networks):
+        if mail_from and sender.fits(mail_from) and any(_is_in(client, network) for network in sender.networks):
             return sender
     return None
+
+
+def _is_in(client: str, network: Network) -> bool:
+    """``client`` is an IP address, or ``unix``, which only the word itself covers."""
+    if client == UNIX or network == UNIX:
+        return client == network
+    address = ipaddress.ip_address(client)
+    # A dual-stack socket shows IPv4 clients as ::ffff:a.b.c.d.
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address) in network
 
 
 def number_of(settings: Settings, recipient: str) -> str | Refusal:

@@ -8,6 +8,7 @@ import hashlib
 import html
 import re
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from fax_bridge.documents.worker import Built, Documents, PartKind, SourcePart
 from fax_bridge.email_to_fax.read import MailPart, Plan, ReadMail
@@ -36,19 +37,19 @@ class Unfaxable:
 
 async def prepare(mail: ReadMail, documents: Documents, *, paper: Paper) -> Prepared | Unfaxable:
     """Build the document. Raises nothing for a bad mail; that is :class:`Unfaxable`."""
-    fates = {part.section: _planned(part) for part in mail.parts}
-    refused = [fate for fate in fates.values() if fate.kind == FateKind.REFUSED]
+    refused = [_planned(part) for part in mail.parts if part.plan == Plan.REFUSED]
     if refused:
-        return Unfaxable(refused[0].reason, refused[0].name or refused[0].content_type, tuple(fates.values()))
-    pages = [part for part in mail.parts if part.plan == Plan.SOURCE]
+        return Unfaxable(refused[0].reason, refused[0].name or refused[0].content_type, _fates(mail))
     try:
-        body = await documents.clean_html(mail.body, images=not pages) if mail.body else ""
+        mail, body = await _body_of(mail, documents)
     except DocumentRefused as refusal:
-        return _refuse_body(mail, fates, refusal)
-    body = body if _says_something(body) else ""
+        return _refuse_body(mail, refusal)
+    fates = {part.section: _planned(part) for part in mail.parts}
+    pages = [part for part in mail.parts if part.plan == Plan.SOURCE]
     if not pages:
         return await _body_alone(mail, body, fates, documents, paper)
     try:
+        body = await documents.clean_html(body) if _CID.search(body) else body
         built = await documents.build([_source(part) for part in pages], paper=paper)
     except DocumentRefused as refusal:
         part = pages[min(max(refusal.part, 0), len(pages) - 1)]
@@ -58,24 +59,40 @@ async def prepare(mail: ReadMail, documents: Documents, *, paper: Paper) -> Prep
     for part in mail.parts:
         if part.plan == Plan.PICTURE:
             fates[part.section] = replace(fates[part.section], kind=FateKind.LEFT_OUT, reason="cover_has_no_pictures")
-        elif part.plan == Plan.BODY and not body:
+        elif part.plan == Plan.BODY and not _says_something(body):
             fates[part.section] = replace(fates[part.section], kind=FateKind.LEFT_OUT, reason="empty_body")
-    return _prepared(built, fates, body or None)
+    return _prepared(built, fates, body if _says_something(body) else None)
+
+
+_CID = re.compile(r"""<img\b[^>]*\bsrc=["']?cid:([^"'\s>]+)""", re.IGNORECASE)
+
+
+async def _body_of(mail: ReadMail, documents: Documents) -> tuple[ReadMail, str]:
+    """The cleaned body, and the mail with the plans that follow from what the body really shows.
+
+    Only a picture that is left in the cleaned body is a picture of the body; an HTML wording in which nothing
+    can be read gives way to the plain one. Raises :class:`DocumentRefused`.
+    """
+    body = await documents.clean_html(mail.body, images=True) if mail.body else ""
+    if not _says_something(body):
+        plain = mail.in_plain_words()
+        if plain.body:
+            mail, body = plain, await documents.clean_html(plain.body)
+    shown = {unquote(html.unescape(name)) for name in _CID.findall(body)}
+    return mail.showing(shown), body
 
 
 async def _body_alone(
     mail: ReadMail, body: str, fates: dict[str, Fate], documents: Documents, paper: Paper
 ) -> Prepared | Unfaxable:
     """A mail with only a body: the body is the document, and there is no cover."""
-    shown = re.findall(r"cid:([^\"'\s)>]+)", body, re.IGNORECASE)
-    if not body:
+    if not _says_something(body):
         return Unfaxable("empty_mail", "", tuple(fates.values()))
-    pictures = {name: data for name, data in mail.pictures.items() if name in shown}
-    source = SourcePart(kind=PartKind.HTML, name="", data=body.encode(), images=pictures)
+    source = SourcePart(kind=PartKind.HTML, name="", data=body.encode(), images=mail.pictures)
     try:
         built = await documents.build([source], paper=paper)
     except DocumentRefused as refusal:
-        return _refuse_body(mail, fates, refusal)
+        return _refuse_body(mail, refusal)
     for part in mail.parts:
         if part.plan == Plan.BODY:
             fates[part.section] = replace(
@@ -107,7 +124,14 @@ _PLANNED = {
 
 
 def _planned(part: MailPart) -> Fate:
-    return Fate(part.section, part.name, part.content_type, len(part.data), _PLANNED[part.plan], reason=part.reason)
+    reason = part.reason
+    if part.plan == Plan.BODY and _OTHER_PICTURE.search(part.html):
+        reason = "body_pictures"
+    return Fate(part.section, part.name, part.content_type, len(part.data), _PLANNED[part.plan], reason=reason)
+
+
+_OTHER_PICTURE = re.compile(r"""<img\b[^>]*\bsrc=["']?\s*(?:https?:|//|data:)""", re.IGNORECASE)
+"""A picture that is somewhere else, or written into the HTML: it is not shown, and the fate says so."""
 
 
 def _number_pages(fates: dict[str, Fate], pages: list[MailPart], built: Built) -> None:
@@ -121,16 +145,18 @@ def _refused(fate: Fate, refusal: DocumentRefused) -> Fate:
     return replace(fate, kind=FateKind.REFUSED, reason=refusal.reason, detail=refusal.detail)
 
 
-def _refuse_body(mail: ReadMail, fates: dict[str, Fate], refusal: DocumentRefused) -> Unfaxable:
-    for part in mail.parts:
-        if part.plan == Plan.BODY:
-            fates[part.section] = _refused(fates[part.section], refusal)
-    return Unfaxable(refusal.reason, "", tuple(fates.values()))
+def _fates(mail: ReadMail) -> tuple[Fate, ...]:
+    return tuple(_planned(part) for part in mail.parts)
+
+
+def _refuse_body(mail: ReadMail, refusal: DocumentRefused) -> Unfaxable:
+    fates = (_refused(_planned(part), refusal) if part.plan == Plan.BODY else _planned(part) for part in mail.parts)
+    return Unfaxable(refusal.reason, "", tuple(fates))
 
 
 def _says_something(fragment: str) -> bool:
     """Whether a person would see anything: a letter, or a picture."""
-    if "<img" in fragment:
+    if _CID.search(fragment):
         return True
     visible = re.sub(r"<style\b.*?</style>|<[^>]*>", " ", fragment, flags=re.DOTALL)
     return bool(html.unescape(visible).strip(" \t\r\n\u00a0\u200b\ufeff"))

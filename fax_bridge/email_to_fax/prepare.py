@@ -14,6 +14,9 @@ from fax_bridge.store.lease import Lease
 from fax_bridge.store.store import Store
 from fax_bridge.store.worker import Work
 
+MOST_TRIES = 20
+"""Claims that may come to nothing by a fault of ours; with their growing pauses that is more than an hour."""
+
 
 class Preparer:
     """Handles the queue :data:`fax_bridge.store.messages.PREPARE`."""
@@ -25,7 +28,10 @@ class Preparer:
 
     async def handle(self, lease: Lease, row: Work) -> None:
         if row.accepted_at + int(self._settings.faxmax.queue_lifetime * 1000) <= now():
-            await self._give_up(lease)
+            await self._give_up(lease, ResultClass.EXPIRED, "")
+            return
+        if lease.claims > MOST_TRIES:
+            await self._give_up(lease, ResultClass.DOCUMENT, "worker_crashed")
             return
         async with self._store.read() as conn:
             content = await messages.content(conn, lease.id)
@@ -62,14 +68,12 @@ class Preparer:
             )
             event("document", lease.id, refused=made.reason)
 
-    async def _give_up(self, lease: Lease) -> None:
-        """A fault of ours (no converter, a bug) kept it here for the whole lifetime: the sender has to hear of it."""
+    async def _give_up(self, lease: Lease, result: ResultClass, detail: str) -> None:
+        """A fault of ours (no converter, a bug) kept it here for too long: the sender has to hear of it."""
         headers = messages.Headers("", "", "")
-        refused = partial(
-            messages.refused, lease=lease, headers=headers, fates=(), result=ResultClass.EXPIRED, detail=""
-        )
+        refused = partial(messages.refused, lease=lease, headers=headers, fates=(), result=result, detail=detail)
         await self._store.write(refused)
-        event("document", lease.id, refused="queue lifetime over")
+        event("document", lease.id, refused=detail or result)
 
     def _knows(self, account: str) -> bool:
         return account in self._settings.faxmax.account_names

@@ -10,16 +10,18 @@ import email.utils
 import html
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.message import Message
 from email.policy import Compat32
 from enum import StrEnum
+from urllib.parse import unquote
 
 from fax_bridge.documents.worker import PartKind
 from fax_bridge.fax import Instant
 
 MAX_PARTS = 1000
+MAX_HEADER = 256 * 1024
 MAX_DEPTH = 50
 """Nesting beyond this is no mail of a person's; the parser itself is recursive only in memory."""
 
@@ -54,6 +56,8 @@ class MailPart:
     kind: PartKind | None = None
     reason: str = ""
     content_id: str = ""
+    html: str = ""
+    """The wording of a text part as HTML, not yet cleaned, be it used or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +69,55 @@ class ReadMail:
     from_address: str
     date: Instant | None
     parts: tuple[MailPart, ...]
-    body: str
-    """HTML of the body parts, not yet cleaned; empty where there is none."""
+
+    @property
+    def body(self) -> str:
+        """HTML of the body parts, not yet cleaned; empty where there is none."""
+        return "\n<br>\n".join(part.html for part in self.parts if part.plan == Plan.BODY and part.html)
 
     @property
     def pictures(self) -> Mapping[str, bytes]:
+        """By their Content-ID, the pictures that the body may show."""
         return {part.content_id: part.data for part in self.parts if part.plan == Plan.PICTURE}
+
+    def showing(self, content_ids: set[str]) -> "ReadMail":
+        """The same, once it is known which pictures the body really shows: the others are pages of their own."""
+        return replace(
+            self,
+            parts=tuple(
+                replace(part, plan=Plan.SOURCE)
+                if part.plan == Plan.PICTURE and part.content_id not in content_ids
+                else part
+                for part in self.parts
+            ),
+        )
+
+    def in_plain_words(self) -> "ReadMail":
+        """The same with the plain wording, for an HTML one in which nothing can be read."""
+        swapped = []
+        for part in self.parts:
+            if part.plan == Plan.BODY and part.content_type == "text/html":
+                swapped.append(replace(part, plan=Plan.LEFT_OUT, reason="html_empty"))
+            elif part.reason == "alternative_not_used" and part.content_type == "text/plain":
+                swapped.append(replace(part, plan=Plan.BODY, reason=""))
+            else:
+                swapped.append(part)
+        return replace(self, parts=tuple(swapped))
 
 
 def read_mail(content: bytes) -> ReadMail:
     """Read a mail (RFC 5322, RFC 2045–2049). Never raises: what is odd becomes a refused part."""
-    root = email.message_from_bytes(content, policy=TOLERANT)
-    leaves = list(_leaves(root, "", 0))
-    texts = [_text_of(leaf) for leaf in leaves if leaf.plan == Plan.BODY]
-    body = "\n<br>\n".join(text for text in texts if text)
-    referenced = set(re.findall(r"cid:([^\"'\s)>]+)", body, re.IGNORECASE))
+    try:
+        return _read(email.message_from_bytes(content, policy=TOLERANT))
+    except RecursionError:  # the parser itself goes down one level for each of the mail
+        part = MailPart("1", "", "message/rfc822", Plan.REFUSED, content, reason="bad_mime")
+        header = email.message_from_bytes(content[:MAX_HEADER].partition(b"\r\n\r\n")[0], policy=TOLERANT)
+        return replace(_read(header), parts=(part,))
+
+
+def _read(root: Message) -> ReadMail:
+    parts = list(_leaves(root, "", 0))
+    body = "".join(part.html for part in parts if part.plan == Plan.BODY)
     name, address = _from(root)
     return ReadMail(
         subject=header_text(root, "Subject"),
@@ -88,8 +126,7 @@ def read_mail(content: bytes) -> ReadMail:
         from_name=name,
         from_address=address,
         date=_date(header_text(root, "Date")),
-        parts=tuple(_placed(leaf, referenced).part for leaf in leaves),
-        body=body,
+        parts=tuple(_placed(part, body) for part in parts),
     )
 
 
@@ -104,18 +141,7 @@ def header_text(message: Message, name: str) -> str:
 # --- from the tree to its leaves ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Leaf:
-    part: MailPart
-    charset: str
-    is_html: bool
-
-    @property
-    def plan(self) -> Plan:
-        return self.part.plan
-
-
-def _leaves(message: Message, section: str, depth: int) -> Iterator[_Leaf]:
+def _leaves(message: Message, section: str, depth: int) -> Iterator[MailPart]:
     """The parts that hold content, in the order of the mail."""
     if depth > MAX_DEPTH:
         yield _leaf(message, section, Plan.REFUSED, b"", reason="bad_mime")
@@ -142,7 +168,7 @@ def _chosen_alternative(children: list[Message]) -> Message | None:
     return children[-1] if children else None
 
 
-def _not_chosen(message: Message, section: str) -> Iterator[_Leaf]:
+def _not_chosen(message: Message, section: str) -> Iterator[MailPart]:
     """The other wordings of an alternative say the same again; what is attached inside one is still read."""
     for index, part in enumerate(part for part in message.walk() if not part.is_multipart()):
         below = section if not index else f"{section}.{index + 1}"
@@ -152,7 +178,7 @@ def _not_chosen(message: Message, section: str) -> Iterator[_Leaf]:
             yield _read_leaf(part, below)
 
 
-def _read_leaf(message: Message, section: str) -> _Leaf:
+def _read_leaf(message: Message, section: str) -> MailPart:
     if message.is_multipart() or message.get_content_maintype() in {"multipart", "message"}:
         return _leaf(message, section, Plan.REFUSED, b"", reason="unsupported_type")
     data = _payload(message)
@@ -160,6 +186,8 @@ def _read_leaf(message: Message, section: str) -> _Leaf:
     attached = message.get_content_disposition() == "attachment" or bool(_file_name(message))
     if content_type in {"text/plain", "text/html"} and not attached:
         return _leaf(message, section, Plan.BODY, data)
+    if content_type in _NOTHING_TO_FAX:
+        return _leaf(message, section, Plan.LEFT_OUT, data, reason=_NOTHING_TO_FAX[content_type])
     kind = _kind(content_type, data)
     if kind is None:
         return _leaf(message, section, Plan.REFUSED, data, reason="unsupported_type")
@@ -168,23 +196,40 @@ def _read_leaf(message: Message, section: str) -> _Leaf:
 
 def _leaf(
     message: Message, section: str, plan: Plan, data: bytes, *, kind: PartKind | None = None, reason: str = ""
-) -> _Leaf:
+) -> MailPart:
     content_type = message.get_content_type()
     content_id = header_text(message, "Content-ID").strip("<> ")
-    part = MailPart(section, _file_name(message), content_type, plan, data, kind, reason, content_id)
-    return _Leaf(part, message.get_content_charset("") or "", content_type == "text/html")
+    charset = str(message.get_content_charset("") or "")
+    html_text = ""
+    if content_type == "text/html":
+        html_text = _decoded(data, charset)
+    elif content_type == "text/plain":
+        html_text = text_to_html(_decoded(data, charset))
+    if kind == PartKind.TEXT:
+        data = _decoded(data, charset).encode("utf-8-sig")  # the worker sees no headers: the charset is settled here
+    return MailPart(section, _file_name(message), content_type, plan, data, kind, reason, content_id, html_text)
 
 
-def _placed(leaf: _Leaf, referenced: set[str]) -> _Leaf:
-    """A picture that the body shows is no page of its own."""
-    part = leaf.part
-    if part.plan == Plan.SOURCE and part.content_id in referenced and part.kind in {PartKind.JPEG, PartKind.PNG}:
-        shown = MailPart(
-            part.section, part.name, part.content_type, Plan.PICTURE, part.data, part.kind, "", part.content_id
-        )
-        return _Leaf(shown, leaf.charset, leaf.is_html)
-    return leaf
+def _placed(part: MailPart, body: str) -> MailPart:
+    """A picture that the body seems to show; whether it really does is known once the body is cleaned."""
+    pictures = {PartKind.JPEG, PartKind.PNG}
+    if (
+        part.plan == Plan.SOURCE
+        and part.content_id
+        and part.kind in pictures
+        and f"cid:{part.content_id}" in unquote(body)
+    ):
+        return replace(part, plan=Plan.PICTURE)
+    return part
 
+
+_NOTHING_TO_FAX = {
+    "application/pkcs7-signature": "signature_part",
+    "application/x-pkcs7-signature": "signature_part",
+    "application/pgp-signature": "signature_part",
+    "text/calendar": "calendar_part",
+}
+"""Parts that say nothing a person would want on paper: signatures of the mail, the invitation beside its text."""
 
 _MAGIC = (
     (b"%PDF-", PartKind.PDF),
@@ -201,7 +246,7 @@ def _kind(content_type: str, data: bytes) -> PartKind | None:
         if data.startswith(magic) or (kind == PartKind.PDF and magic in data[:1024]):
             return kind
     match content_type:
-        case "text/plain":
+        case "text/plain" | "text/csv" | "text/tab-separated-values":
             return PartKind.TEXT
         case "text/html":
             return PartKind.HTML
@@ -222,11 +267,6 @@ def _payload(message: Message) -> bytes:
 
 
 # --- text -------------------------------------------------------------------------------------------
-
-
-def _text_of(leaf: _Leaf) -> str:
-    text = _decoded(leaf.part.data, leaf.charset)
-    return text if leaf.is_html else text_to_html(text)
 
 
 def text_to_html(text: str) -> str:

@@ -1,120 +1,243 @@
-"""The SMTP listener: refuse early and with the right code, commit, then say 250.
+"""The mail listeners: refuse early and with the right code, commit, then say 250.
 
-aiosmtpd speaks the protocol; what is decided here is who may send to what, and the single instant of
-acceptance: the 250 after DATA goes out when the message and its faxes are on disk, not before.
+The sessions speak the protocol (:mod:`fax_bridge.email_to_fax.smtp_session`); what is decided here is who may send to
+what, and the single instant of acceptance: the 250 after the mail goes out when the message and its faxes are on disk,
+not before.
 """
 
 import asyncio
+import contextlib
+import json
+import socket
+import stat
+from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from ulid import ULID
 
 from fax_bridge.email_to_fax.admit import Refusal, number_of, sender_of
+from fax_bridge.email_to_fax.incoming import LOCAL_ERROR, Incoming, reason_of
+from fax_bridge.email_to_fax.smtp_connection import SHUTTING_DOWN, Connection
+from fax_bridge.email_to_fax.smtp_limits import Room, Sessions
+from fax_bridge.email_to_fax.smtp_session import LmtpSession, SmtpSession
+from fax_bridge.email_to_fax.transaction import Transaction
 from fax_bridge.eventlog import event
 from fax_bridge.fax import now
-from fax_bridge.setting_types import Listen
+from fax_bridge.setting_types import UNIX, Listen, UnixSocket
 from fax_bridge.settings import Sender, Settings
 from fax_bridge.store import messages
 from fax_bridge.store.store import Store
 
 log = structlog.get_logger("smtp")
 
+BACKLOG = 512
+"""Connections that wait to be taken; a burst of clients should not meet a closed door."""
 
-class Handler:
-    """aiosmtpd's hooks for one listener; a session's decisions live on its envelope."""
+NOT_ALLOWED = Refusal("550 5.7.1 this sender may not send faxes from here")
+
+
+class Intake:
+    """All mail listeners of one daemon; their sessions share the limits."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
-        self._settings = settings
+        self.settings = settings
         self._store = store
+        self._limits = Sessions(settings.smtp.max_sessions, settings.smtp.max_sessions_per_client)
+        self._room = Room(settings.store.path, settings.smtp.min_free_bytes)
+        self._sessions: set[Connection] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._servers: list[asyncio.Server] = []
+        self._paths: list[Path] = []
 
-    async def handle_RCPT(  # noqa: N802 — aiosmtpd's name
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, rcpt_options: list[str]
-    ) -> str:
-        client = _client(session)
-        mail_from = envelope.mail_from or ""
-        if sender_of(self._settings, mail_from, client) is None:
+    # --- listeners ------------------------------------------------------------------------------------
+
+    async def listen_smtp(self, where: Listen) -> int:
+        """Start a listener on the running loop; the port that it took. Raises ``OSError`` where there is none."""
+        return await self._listen(lambda: SmtpSession(self), where)
+
+    async def listen_lmtp(self, where: Listen | UnixSocket) -> int:
+        """The same for LMTP; 0 for a Unix socket."""
+        if isinstance(where, Listen):
+            return await self._listen(lambda: LmtpSession(self), where)
+        bound = _bind(where.path, int(self.settings.lmtp.mode, 8))
+        self._paths.append(where.path)
+        loop = asyncio.get_running_loop()
+        self._servers.append(await loop.create_unix_server(lambda: LmtpSession(self), sock=bound, backlog=BACKLOG))
+        return 0
+
+    async def _listen(self, session: Callable[[], Connection], where: Listen) -> int:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(session, where.host, where.port, reuse_address=True, backlog=BACKLOG)
+        self._servers.append(server)
+        port: int = server.sockets[0].getsockname()[1]
+        return port
+
+    async def stop(self, grace: float) -> None:
+        """Take no more clients, let mails that are coming in end within ``grace`` seconds, finish the commits."""
+        for server in self._servers:
+            server.close()
+        for path in self._paths:
+            path.unlink(missing_ok=True)
+        for session in tuple(self._sessions):
+            session.retire()
+        await self._left(grace)
+        for session in tuple(self._sessions):
+            session.hang_up(SHUTTING_DOWN)
+        await self._left(1.0)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _left(self, seconds: float) -> None:
+        """Wait until all sessions have ended, but no longer than that."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._sessions:  # noqa: ASYNC110 — happens once, at the end; an event would be set for nobody
+                    await asyncio.sleep(0.02)
+
+    # --- what sessions ask ----------------------------------------------------------------------------
+
+    def enter(self, session: Connection) -> bool:
+        """Whether the session may begin."""
+        if not self._limits.enter(session.client, exempt=session.client == UNIX):
+            log.warning("too many sessions", client=session.client)
+            return False
+        self._sessions.add(session)
+        return True
+
+    def leave(self, session: Connection) -> None:
+        self._limits.leave(session.client)
+        self._sessions.discard(session)
+
+    @property
+    def has_room(self) -> bool:
+        return self._room.enough
+
+    def admit(self, transaction: Transaction, client: str, address: str) -> str | Refusal:
+        """The number that a recipient means, or the reply that refuses it."""
+        mail_from = transaction.mail_from or ""
+        if sender_of(self.settings, mail_from, client) is None:
             event("rejected", mail_from=mail_from, client=client, to=address, why="sender")
-            return "550 5.7.1 this sender may not send faxes from here"
-        if len(envelope.rcpt_tos) >= self._settings.smtp.max_recipients:
-            return "452 4.5.3 too many recipients in one mail; send the rest in another"
-        number = number_of(self._settings, address)
+            return NOT_ALLOWED
+        if len(transaction.recipients) >= self.settings.smtp.max_recipients:
+            return Refusal("452 4.5.3 too many recipients in one mail; send the rest in another")
+        number = number_of(self.settings, address)
         if isinstance(number, Refusal):
             event("rejected", mail_from=mail_from, client=client, to=address, why=number.reply)
-            return number.reply
-        envelope.rcpt_tos.append(address)
-        return f"250 2.1.5 fax to +{number}"
+        return number
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 — as above
-        client = _client(session)
-        mail_from = envelope.mail_from or ""
-        sender = sender_of(self._settings, mail_from, client)
-        if sender is None:  # the settings changed between RCPT and here
-            return "550 5.7.1 this sender may not send faxes from here"
-        new = self._message(sender, mail_from, client, envelope)
-        await self._store.write(lambda tx: messages.accept(tx, new))
-        faxes = [f"{one.id}=+{one.number}" for one in new.faxes]
-        event("accepted", new.id, mail_from=mail_from, client=client, size=len(new.content), faxes=faxes)
-        return f"250 2.0.0 accepted as {new.id}"
+    def begin(self) -> Incoming:
+        return Incoming(self._store, self.settings.smtp)
+
+    def forget(self, mail: Incoming) -> None:
+        """The mail's client went away, or it was refused: drop what the store has of it, in the background."""
+        self._start(mail.abandon())
+
+    async def accept(self, transaction: Transaction, client: str, mail: Incoming) -> str:
+        """Commit the mail; the reply to its client. A client that goes away meanwhile does not stop the commit."""
+        return await asyncio.shield(self._start(self._accept(transaction, client, mail)))
 
     async def handle_exception(self, error: Exception) -> str:
-        """A bug or a lost database: the client keeps the mail and comes again (RFC 5321 §4.2.1)."""
+        """A bug: the client keeps the mail and comes again (RFC 5321 §4.2.1)."""
         log.error("session failed", exc_info=error)
-        return "451 4.3.0 local error, try again later"
+        return LOCAL_ERROR
 
-    def _message(self, sender: Sender, mail_from: str, client: str, envelope: Envelope) -> messages.NewMessage:
+    # --- the instant of acceptance --------------------------------------------------------------------
+
+    async def _accept(self, transaction: Transaction, client: str, mail: Incoming) -> str:
+        try:
+            content = await mail.finish()
+            sender = sender_of(self.settings, transaction.mail_from or "", client)
+            if mail.refusal or sender is None:
+                self.forget(mail)
+                return mail.refusal or NOT_ALLOWED.reply
+            new = self._message(sender, transaction, client, mail, content)
+            window = int(self.settings.smtp.repeat_window * 1000)
+            accepted = await self._store.write(partial(messages.accept, new=new, repeat_window=window))
+        except Exception as error:
+            # The commit may have come through all the same, so its pieces stay: the purge knows which belong to none.
+            bug = None if hasattr(error, "orig") else error  # the database's faults tell enough by their words
+            log.error("a mail could not be committed", id=mail.id, why=reason_of(error), exc_info=bug)
+            return LOCAL_ERROR
+        faxes = [f"{one.id}=+{one.number}" for one in accepted.faxes]
+        repeats = {"repeats": list(accepted.repeated)} if accepted.repeated else {}
+        event("accepted", new.id, mail_from=new.mail_from, client=client, size=mail.size, faxes=faxes, **repeats)
+        return f"250 2.0.0 accepted as {new.id}" if faxes else "250 2.0.0 accepted before; this mail is a repeat"
+
+    def _message(
+        self, sender: Sender, transaction: Transaction, client: str, mail: Incoming, content: bytes
+    ) -> messages.NewMessage:
         """One fax for each distinct number; two addresses that mean the same number are one fax."""
+        mail_from = transaction.mail_from or ""
         by_number: dict[str, list[str]] = {}
-        for address in envelope.rcpt_tos:
-            number = number_of(self._settings, address)
-            if isinstance(number, str):
-                by_number.setdefault(number, []).append(address)
-        content = envelope.original_content or b""
-        language = sender.language or self._settings.reports.language
-        options = {
-            "cli": sender.cli,
-            "paper_size": sender.paper_size or "",
-            "resolution": sender.resolution or "",
-        }
+        for recipient in transaction.recipients:
+            by_number.setdefault(recipient.number, []).append(recipient.address)
         return messages.NewMessage(
-            id=str(ULID()),
+            id=mail.id,
             account=sender.account,
             mail_from=mail_from,
             client=client,
             content=content,
-            language=language,
-            options={key: value for key, value in options.items() if value},
-            give_up_at=now() + int(self._settings.faxmax.queue_lifetime * 1000),
-            faxes=tuple(messages.NewFax(str(ULID()), number, tuple(to)) for number, to in by_number.items()),
+            language=sender.language or self.settings.reports.language,
+            options={key: value for key, value in _options(sender, transaction).items() if value},
+            give_up_at=now() + int(self.settings.faxmax.queue_lifetime * 1000),
+            faxes=tuple(
+                messages.NewFax(
+                    id=str(ULID()),
+                    number=number,
+                    recipients=tuple(dict.fromkeys(addresses)),
+                    repeat_key=mail.digest.key(mail_from=mail_from, number=number, client=client),
+                )
+                for number, addresses in by_number.items()
+            ),
+            staged_pieces=mail.staged_pieces,
+            staged_bytes=mail.staged_bytes,
         )
 
-
-async def listen(settings: Settings, store: Store, where: Listen) -> asyncio.Server:
-    """Start one listener on the running loop. Raises ``OSError`` where the address cannot be had."""
-    handler = Handler(settings, store)
-    loop = asyncio.get_running_loop()
-
-    def protocol() -> SMTP:
-        return SMTP(
-            handler,
-            data_size_limit=settings.smtp.max_message_bytes,
-            hostname=settings.smtp.domains[0],
-            ident="fax-bridge",
-            loop=loop,
-            timeout=300,
-        )
-
-    return await loop.create_server(protocol, where.host, where.port, reuse_address=True)
+    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
 
-def port_of(server: asyncio.Server) -> int:
-    """The port that was taken, of interest where 0 was asked for."""
-    sockets: Any = server.sockets
-    port: int = sockets[0].getsockname()[1]
-    return port
+def _options(sender: Sender, transaction: Transaction) -> dict[str, str]:
+    """What goes with the message: how it is sent, and what its sender asked to be told (RFC 3461)."""
+    asked = {
+        one.address: {"notify": one.dsn.notify, "orcpt": one.dsn.orcpt}
+        for one in transaction.recipients
+        if one.dsn.notify or one.dsn.orcpt
+    }
+    return {
+        "cli": sender.cli,
+        "paper_size": sender.paper_size or "",
+        "resolution": sender.resolution or "",
+        "dsn_ret": transaction.dsn.ret,
+        "dsn_envid": transaction.dsn.envid,
+        "dsn_rcpt": json.dumps(asked, ensure_ascii=False) if asked else "",
+    }
 
 
-def _client(session: Session) -> str:
-    peer: Any = session.peer  # a path for a Unix socket, a tuple otherwise
-    return str(peer[0]) if isinstance(peer, tuple) else "unix"
+def _bind(path: Path, mode: int) -> socket.socket:
+    """A Unix socket with those permissions; one that a dead process left is taken over. Raises ``OSError``."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _answers(path):
+            path.unlink()
+        listener.bind(str(path))
+        path.chmod(mode)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True

@@ -78,7 +78,7 @@ class Reporter:
             provider_id=row.provider_id or "",
             pages_sent=row.pages_sent,
             pages_total=row.pages_total,
-            attempts=row.tried_count or row.attempts,
+            attempts=max(row.tried_count or 0, row.attempts),
             submitted_at=row.submitted_at,
             ended_at=row.ended_at,
             remote_station=row.remote_station,

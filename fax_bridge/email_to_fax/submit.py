@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
+import structlog
 from ulid import ULID
 
 from fax_bridge.email_to_fax.cover import cover_html
@@ -33,6 +34,9 @@ def fingerprint(account: Account) -> str:
     """Changes when the credentials do, and tells nothing of them."""
     text = "\0".join([account.url, *(f"{key}={value}" for key, value in sorted(account.credentials().items()))])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+log = structlog.get_logger("submit")
 
 
 class Submitter:
@@ -73,9 +77,11 @@ class Submitter:
         except BaseException:
             breaker.abandoned()
             raise
-        self._learn(row.account, breaker, outcome)
         # Once the answer is here it must be written down, also when we are told to stop meanwhile.
-        await asyncio.shield(self._write(lease, row, attempt, outcome))
+        try:
+            await asyncio.shield(self._write(lease, row, attempt, outcome))
+        finally:
+            self._learn(row.account, breaker, outcome)
 
     async def handle_promised(self, lease: Lease, row: Work) -> None:
         """The time by which something should have been heard of this fax has come."""
@@ -88,8 +94,11 @@ class Submitter:
     async def expire_forever(self) -> None:
         """Faxes of a paused account are never claimed, but their lifetime ends all the same."""
         while True:
-            for fax_id in await self._store.write(faxes.expire):
-                event("ended", fax_id, state="failed", result=ResultClass.EXPIRED)
+            try:
+                for fax_id in await self._store.write(faxes.expire):
+                    event("ended", fax_id, state="failed", result=ResultClass.EXPIRED)
+            except Exception:  # this task's edge: a database out of reach is waited out
+                log.exception("expiry failed")
             await asyncio.sleep(min(30.0, max(0.2, self._settings.faxmax.queue_lifetime / 10)))
 
     def _learn(self, account: str, breaker: Breaker, outcome: Outcome) -> None:
@@ -151,15 +160,14 @@ class Submitter:
                     promises=self._promises,
                 )
             case Failed(Verdict.REFUSED, detail):
-                await faxes.refused(tx, lease=lease, detail=detail)
+                await faxes.refused(tx, lease=lease, detail=detail, promises=self._promises)
             case Failed(Verdict.RETRY, detail, after):
                 limits = self._settings.faxmax
-                wait = (
-                    backoff(attempt, limits.retry_first, limits.retry_longest) if after is None else int(after * 1000)
-                )
-                await faxes.retried(tx, lease=lease, delay_ms=wait, detail=detail)
+                # A server may ask for more patience than ours, never for less: "Retry-After: 0" would be a hot loop.
+                wait = max(backoff(attempt, limits.retry_first, limits.retry_longest), int((after or 0) * 1000))
+                await faxes.retried(tx, lease=lease, delay_ms=wait, detail=detail, promises=self._promises)
             case Failed(Verdict.PAUSE, detail):
-                await faxes.retried(tx, lease=lease, delay_ms=0, detail=detail)
+                await faxes.retried(tx, lease=lease, delay_ms=0, detail=detail, promises=self._promises)
                 await self._pause(tx, row.account, detail)
             case Failed(_, detail):
                 await faxes.lost(tx, lease=lease, detail=detail, promises=self._promises)

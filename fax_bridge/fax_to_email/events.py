@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from functools import partial
 from zoneinfo import ZoneInfo
 
+import structlog
 from ulid import ULID
 
+from fax_bridge.errors import Temporary
 from fax_bridge.eventlog import event
-from fax_bridge.fax import Instant, PushedFax, PushedStatus
+from fax_bridge.fax import Instant, PushedFax, PushedStatus, now
 from fax_bridge.faxmax.promises import promises_of
 from fax_bridge.faxmax.status import Meaning, fold, meaning_of
 from fax_bridge.faxmax.wire import Element, NotUnderstood, read_push
@@ -24,6 +26,8 @@ from fax_bridge.store import faxes, outbox, pushes
 from fax_bridge.store.lease import Lease
 from fax_bridge.store.store import Store
 from fax_bridge.store.worker import Work
+
+log = structlog.get_logger("events")
 
 MOST_TRIES = 10
 """After as many claims that came to nothing a push goes to quarantine, where a person finds it."""
@@ -46,6 +50,7 @@ class Events:
             body = await pushes.body(conn, lease.id)
         elements: Sequence[Element | NotUnderstood] = ()
         faults: list[str] = []
+        failed = False
         try:
             # A received fax makes a body of megabytes, and its parsing is felt by every session on this loop.
             elements = await asyncio.to_thread(read_push, body, self._timezone)
@@ -54,8 +59,17 @@ class Events:
         if lease.claims > MOST_TRIES:
             elements, faults = (), [f"it failed {MOST_TRIES} times by a fault of ours, which the log shows"]
         for seq, element in enumerate(elements):
-            if odd := await self._take(row, seq, element):
+            try:
+                odd = await self._take(row, seq, element)
+            except Exception:
+                # A bug, or the database: the neighbours first, then this push is claimed again.
+                log.exception("element failed", push=row.id, element=seq + 1)
+                failed = True
+                continue
+            if odd:
                 faults.append(f"element {seq + 1}: {odd}")
+        if failed:
+            raise Temporary(f"push {lease.id}: not every element could be taken")
         alert = self._alert(lease.id, faults) if faults else None
         await self._store.write(partial(pushes.worked_through, lease=lease, faults=faults, alert=alert))
         if faults:
@@ -85,7 +99,7 @@ class Events:
             partial(faxes.take_status, pushed=status, push_id=row.id, seq=seq, promises=self._promises)
         )
         event("status", fax_id or "-", faxmax=element.id, status=status.word, final=status.final)
-        if not known and fax_id:
+        if not known:
             await self._store.write(partial(outbox.put, mail=self._unknown_status(status)))
         return ""
 
@@ -133,10 +147,10 @@ class Events:
     def _account_numbers(self) -> dict[str, str]:
         """Which account has which calling number."""
         settings = self._settings.faxmax
-        shown = {name: settings.account(name).cli for name in settings.account_names}
-        shown |= {f"sender {i}": s.cli for i, s in enumerate(self._settings.senders)}
+        shown = [(sender.cli, sender.account) for sender in self._settings.senders]
+        shown += [(settings.account(name).cli, name) for name in settings.account_names]
         region = self._settings.numbers.region
-        return {digits: name for name, cli in shown.items() if (digits := digits_or_none(cli, region))}
+        return {digits: name for cli, name in shown if (digits := digits_or_none(cli, region))}
 
     def _is_ours(self, element: Element) -> bool:
         """Whether it left with a number of ours; without a number on either side nothing speaks against it."""
@@ -144,6 +158,11 @@ class Events:
         return calling is None or not self._numbers or calling in self._numbers
 
     def _alert(self, push_id: str, faults: list[str]) -> outbox.NewMail:
+        # One an hour: a new form of FaxMAX's pushes must not flood the operator. pushes list shows them all.
         return self._alerts.mail(
-            f"alert-{push_id}", "push_quarantined", about=push_id, push=push_id, detail="\n".join(faults[:20])
+            f"alert-push-{now() // 3_600_000}",
+            "push_quarantined",
+            about=push_id,
+            push=push_id,
+            detail="\n".join(faults[:20]),
         )

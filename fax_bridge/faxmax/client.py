@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -21,6 +22,11 @@ from fax_bridge.settings import Account
 CHUNK = 64 * 1024
 MAX_ANSWER = 4 * 1024 * 1024
 """Bytes of an answer that are read; a longer one is not FaxMAX's."""
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Verifies always; ``ca_file`` replaces the system's authorities. Raises ``OSError`` where it holds none."""
+    return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class Client:
     def __init__(self, account: Account, auth_error_codes: frozenset[int]) -> None:
         self._account = account
         self._auth_error_codes = auth_error_codes
-        self._tls = ssl.create_default_context(cafile=str(account.ca_file) if account.ca_file else None)
+        self._tls = tls_context(account.ca_file)
 
     async def send(self, request: SendRequest) -> Outcome:
         """POST the fax. Never raises but for cancellation: whatever happens on the way is an outcome.
@@ -58,7 +64,7 @@ class Client:
                 return await self._exchange(http, body, request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as fault:
             return Failed(Verdict.RETRY, f"FaxMAX cannot be reached: {_name(fault)}")
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
+        except Exception as fault:  # noqa: BLE001 — whatever it is, it is known whether the request had left
             if not body.handed_over:
                 return Failed(Verdict.RETRY, f"the connection broke while the fax was being sent: {_name(fault)}")
             return Failed(Verdict.UNKNOWN, f"the connection broke before an answer came: {_name(fault)}")
@@ -84,10 +90,10 @@ class Client:
             odd = "the answer names the fax neither as accepted nor as rejected"
         if isinstance(answer, RpcError):
             return self._of_error(response, answer)
-        if response.status_code != 200:
+        if not response.is_success:
             return self._of_status(response, "")
         if isinstance(answer, Rejected):
-            return Failed(Verdict.REFUSED, f"FaxMAX rejected the number {answer.reason}".rstrip())
+            return Failed(Verdict.REFUSED, answer.reason)
         return answer or Failed(Verdict.UNKNOWN, odd)
 
     def _of_status(self, response: httpx.Response, words: str) -> Failed:
@@ -97,10 +103,10 @@ class Client:
 
     def _of_error(self, response: httpx.Response, error: RpcError) -> Failed:
         """A JSON-RPC error may come with HTTP 200 or with a status of its own, which then speaks first."""
-        words = f"FaxMAX error {error.code}: {error.message}"
+        words = f"{error.message or 'error'} ({error.code})"
         if error.code in self._auth_error_codes:
             return Failed(Verdict.PAUSE, words)
-        if response.status_code != 200:
+        if not response.is_success:
             of_status = self._of_status(response, words)
             if of_status.verdict != Verdict.UNKNOWN:
                 return of_status

@@ -61,8 +61,7 @@ CAUSES: tuple[tuple[R, tuple[str, ...]], ...] = (
     (R.PARTIAL, ("partial", "kismi", "kismen", "eksik", "incomplete")),
     (R.NOT_A_FAX, ("not a fax", "no fax", "no carrier", "voice", "faks degil", "faks sinyali", "faks cihazi", "human")),
     (R.BAD_NUMBER, ("unallocated", "invalid number", "bad number", "gecersiz numara", "hatali numara", "no route")),
-    (R.DOCUMENT, ("document", "belge")),
-    (R.REFUSED, ("rejected", "refused", "reddedildi", "credit", "kontor", "bakiye")),
+    (R.REFUSED, ("document", "belge", "rejected", "refused", "reddedildi", "credit", "kontor", "bakiye")),
 )
 """Folded words that name the cause inside ``result_message`` of a failure, the first that is found."""
 

@@ -79,14 +79,25 @@ def read_answer(body: bytes, *, api_id: str, number: str) -> Answer:
         data = data.get(step) if isinstance(data, dict) else None
     if not isinstance(data, dict):
         raise NotUnderstood("the answer has no result.message.data")
-    for entry in _list(data.get("rejected")):
-        if _is_ours(entry, api_id, number):
-            return Rejected(_reason(entry))
     accepted = [entry for entry in _list(data.get("phones")) if isinstance(entry, dict) and entry.get("fax_id")]
-    mine = [entry for entry in accepted if _is_ours(entry, api_id, number)]
-    if not mine and len(accepted) == 1 and accepted[0].get("api_id") is None:
-        mine = accepted  # the page's own example answers with "api_id": null; we sent one number only
-    return Accepted(_text(mine[0]["fax_id"]), _text(data.get("request_id"))) if mine else None
+    taken = _ours_among(accepted, api_id, number)
+    refused = _ours_among(_list(data.get("rejected")), api_id, number)
+    if taken is not None and refused is not None:
+        return None  # it cannot be both: we do not know
+    if refused is not None:
+        return Rejected(_reason(refused))
+    if taken is None:
+        return None
+    return Accepted(_text(taken["fax_id"])[:128], _text(data.get("request_id"))[:128])
+
+
+def _ours_among(entries: list[Any], api_id: str, number: str) -> Any:
+    """Our entry of a list. We sent one number: a lone entry is ours, unless it names another id."""
+    for entry in entries:
+        if _is_ours(entry, api_id, number):
+            return entry
+    lone = entries[0] if len(entries) == 1 else None
+    return lone if lone is not None and not (isinstance(lone, dict) and _text(lone.get("api_id"))) else None
 
 
 def _rpc_error(error: Any) -> RpcError:
@@ -97,7 +108,7 @@ def _rpc_error(error: Any) -> RpcError:
 
 def _is_ours(entry: Any, api_id: str, number: str) -> bool:
     if isinstance(entry, dict):
-        if entry.get("api_id") is not None:
+        if _text(entry.get("api_id")):
             return _text(entry["api_id"]) == api_id
         return _text(entry.get("phone")).lstrip("+0") == number
     return _text(entry).lstrip("+0") in (number, api_id)

@@ -86,6 +86,7 @@ class Alert:
     - ``account_paused``: account, detail
     - ``push_quarantined``: push, detail
     - ``received_undeliverable``: fax, detail
+    - ``report_undeliverable``: message, detail
     - ``unknown_status``: status, detail, line
 
     ``detail`` is what the other side said, and may have lines; further values are shown as they are.

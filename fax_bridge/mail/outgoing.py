@@ -63,7 +63,7 @@ class Outgoing:
         if waiting and again > row.give_up_at:
             refused |= dict.fromkeys(waiting, f"given up: {error}")
             waiting = ()
-        delivered = len(row.recipients) > len(waiting) + len(delivery.refused) or bool(delivery.delivered)
+        delivered = bool(row.delivered or delivery.delivered)
         state = await outbox.tried(
             tx,
             lease=lease,
@@ -77,6 +77,10 @@ class Outgoing:
             event("mail_retry", lease.id, to=list(waiting), error=error[:300])
             return
         event("mailed" if state == OutboxState.SENT else "mail_failed", lease.id, to=row.recipients, refused=refused)
+        if row.kind == "report" and state == OutboxState.FAILED:
+            detail = "\n".join(f"{to}: {why}" for to, why in refused.items())
+            about = {"about": row.about, "message": row.about, "detail": detail}
+            await outbox.put(tx, self._alerts.mail(f"alert-{row.id}", "report_undeliverable", **about))
         if row.kind == "received":
             await self._received_ended(tx, row, content, state, refused)
         elif row.kind == "fallback":

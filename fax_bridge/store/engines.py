@@ -2,6 +2,7 @@
 
 import fcntl
 import importlib.util
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,9 @@ def _sqlite(path: Path, *, exclusive: bool) -> Engines:
     if not exclusive and not path.exists():
         raise BridgeError(f"store.url: {path} is not there yet. The daemon makes it at its first start.")
     lock = _lock(path) if exclusive else None
+    if exclusive and not path.exists():
+        # Mails and faxes will be in it: for nobody else's eyes. SQLite gives its -wal and -shm the same mode.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     url = f"sqlite+aiosqlite:///{path}"
     writer = create_async_engine(url, poolclass=StaticPool, connect_args={"timeout": 30})
     readers = create_async_engine(url, pool_size=4, max_overflow=8, connect_args={"timeout": 30})

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fax_bridge.fax import FAX_ENDS, FaxState, Instant, PushedStatus, ResultClass, may_follow, now
@@ -82,11 +82,14 @@ async def accepted(tx: Tx, *, fax_id: str, attempt: int, provider_id: str, reque
         await _move(tx, row, FaxState.SUBMITTED, note=provider_id, provider_id=provider_id, request_id=request_id,
                     result=None, detail="", submitted_at=now(), promised_at=promised, due_at=promised)  # fmt: skip
     await _apply_waiting(tx, fax_id, provider_id, promises)
+    await adopt(tx, row.number, promises)
     tx.wake(PROMISED.name)
 
 
-async def refused(tx: Tx, *, lease: Lease, detail: str) -> None:
-    await _move(tx, await _held(tx, lease), FaxState.FAILED, note=detail, result=ResultClass.REFUSED, detail=detail)
+async def refused(tx: Tx, *, lease: Lease, detail: str, promises: Promises) -> None:
+    row = await _held(tx, lease)
+    await _move(tx, row, FaxState.FAILED, note=detail, result=ResultClass.REFUSED, detail=detail)
+    await adopt(tx, row.number, promises)
 
 
 async def failed(tx: Tx, *, lease: Lease, result: ResultClass, detail: str) -> None:
@@ -94,10 +97,11 @@ async def failed(tx: Tx, *, lease: Lease, result: ResultClass, detail: str) -> N
     await _move(tx, await _held(tx, lease), FaxState.FAILED, note=detail, result=result, detail=detail)
 
 
-async def retried(tx: Tx, *, lease: Lease, delay_ms: int, detail: str) -> None:
+async def retried(tx: Tx, *, lease: Lease, delay_ms: int, detail: str, promises: Promises) -> None:
     """FaxMAX surely does not have it: back into the queue."""
     row = await _held(tx, lease)
     await _move(tx, row, FaxState.QUEUED, note=detail, detail=detail, due_at=now() + delay_ms)
+    await adopt(tx, row.number, promises)
 
 
 async def lost(tx: Tx, *, lease: Lease, detail: str, promises: Promises) -> None:
@@ -140,13 +144,18 @@ async def promise_due(tx: Tx, *, lease: Lease, on_unknown: str, promises: Promis
 
 async def expire(tx: Tx) -> list[str]:
     """Fail the faxes that waited in the queue past their time; their ids."""
-    old = select(fax.c.id).where(fax.c.state == FaxState.QUEUED, fax.c.give_up_at <= now(), fax.c.owner.is_(None))
+    old = select(fax.c.id).where(fax.c.state == FaxState.QUEUED, fax.c.give_up_at <= now(), _in_no_hand())
     old = old.where(fax.c.message_id.in_(select(message.c.id).where(message.c.state != "accepted"))).limit(100)
     ended = list((await tx.conn.execute(old)).scalars())
     for fax_id in ended:
         row = await _locked(tx, fax_id)
         await _move(tx, row, FaxState.FAILED, note="queue lifetime over", result=ResultClass.EXPIRED)
     return ended
+
+
+def _in_no_hand() -> ColumnElement[bool]:
+    """Nobody's lease holds it: never claimed, or its worker died."""
+    return fax.c.owner.is_(None) | (fax.c.due_at < now())
 
 
 async def take_status(tx: Tx, pushed: PushedStatus, *, push_id: str, seq: int, promises: Promises) -> str | None:
@@ -201,8 +210,9 @@ async def adopt(tx: Tx, number: str, promises: Promises) -> None:
             .with_for_update()
         )
     ).all()
-    if not lost_faxes:
-        return
+    on_the_way = select(fax.c.id).where(fax.c.number == number, fax.c.state == FaxState.SUBMITTING).limit(1)
+    if not lost_faxes or (await tx.conn.execute(on_the_way)).first():
+        return  # a push may be that one's, whose answer is still to come; its outcome looks here again
     orphans = (
         await tx.conn.execute(
             select(status.c.provider_id, func.min(status.c.requested_at).label("requested_at"))

@@ -58,7 +58,8 @@ async def tried(
     tx: Tx, *, lease: Lease, waiting: Sequence[str], refused: Mapping[str, str], delivered: bool,
     due_at: Instant | None, last_error: str,
 ) -> OutboxState:  # fmt: skip
-    """What a try brought: ``waiting`` are the recipients that are tried again at ``due_at``.
+    """What a try brought: ``waiting`` are the recipients that are tried again at ``due_at``, ``delivered`` whether
+    this or an earlier try reached any.
 
     Sent means that the relay took it for one recipient at least and refused or took it for all others.
     """
@@ -66,7 +67,12 @@ async def tried(
         state = OutboxState.WAITING
     else:
         state = OutboxState.SENT if delivered else OutboxState.FAILED
-    values: dict[str, Any] = {"state": state, "refused": dict(refused), "last_error": last_error}
+    values: dict[str, Any] = {
+        "state": state,
+        "refused": dict(refused),
+        "last_error": last_error,
+        "delivered": int(delivered),
+    }
     if state == OutboxState.WAITING:
         values["recipients"] = list(waiting)
     await finish(tx, lease, due_at=due_at if state == OutboxState.WAITING else None, **values)

@@ -172,7 +172,7 @@ fax = Table(
         sqlite_where=text("state = 'queued'"),
         postgresql_where=text("state = 'queued'"),
     ),
-    Index("ix_fax_provider", "provider_id"),
+    Index("ix_fax_provider", "provider_id", unique=True),
     Index("ix_fax_repeat", "repeat_key", "accepted_at"),
     Index(
         "ix_fax_unknown",
@@ -278,6 +278,7 @@ outbox = Table(
     Column("mail_from", Text, nullable=False),
     Column("recipients", JSON, nullable=False),
     Column("refused", JSON, nullable=False),
+    Column("delivered", Integer, nullable=False, server_default="0"),
     Column("content", LargeBinary, nullable=False),
     Column("state", String(16), nullable=False),
     Column("last_error", Text, nullable=False, server_default=""),

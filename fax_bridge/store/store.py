@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from fax_bridge.errors import BridgeError
 from fax_bridge.store.bell import Bell
 from fax_bridge.store.engines import Engines, StoreBusy, engines_of
 from fax_bridge.store.migrate import migrate
@@ -109,6 +110,13 @@ class Store:
         return waker
 
     @property
+    def task(self) -> "asyncio.Task[None]":
+        """The writer, which ends only with :meth:`close`."""
+        if self._task is None:
+            raise BridgeError("the store is not open")
+        return self._task
+
+    @property
     def healthy(self) -> bool:
         return self._task is not None and not self._task.done()
 
@@ -125,35 +133,67 @@ class Store:
 
     async def _commit(self, writes: list[_Write[Any]]) -> None:
         """One transaction for all of them, a savepoint for each; nobody hears of success before the commit."""
-        results: list[tuple[_Write[Any], Any, BaseException | None]] = []
         woken: set[str] = set()
         try:
             async with self._engines.writer.begin() as conn:
+                results = [await self._run(conn, write, woken) for write in writes]
+                await _still_open(conn)
+        except Spoiled as fault:
+            # A full disk, say: SQLite undid all of it. Each by itself, the small ones may still find room.
+            if len(writes) > 1:
                 for write in writes:
-                    tx = Tx(conn)
-                    try:
-                        async with conn.begin_nested():
-                            value = await write.work(tx)
-                    except Exception as fault:  # noqa: BLE001 — it is the caller's, and goes back to the caller
-                        results.append((write, None, fault))
-                    else:
-                        results.append((write, value, None))
-                        woken |= tx.woken
+                    await self._commit([write])
+                return
+            results, woken = [_Result(writes[0], None, fault.__cause__ or fault)], set()
         except Exception as fault:  # noqa: BLE001 — the commit failed: every caller has to hear of it
-            results = [(write, None, fault) for write in writes]
-            woken = set()
-        for write, value, error in results:
-            if write.done.cancelled():
-                continue
-            if error is not None:
-                write.done.set_exception(error)
-            else:
-                write.done.set_result(value)
+            results, woken = [_Result(write, None, fault) for write in writes], set()
+        for result in results:
+            result.tell()
         self._ring(woken)
         if self._bell and woken:
             self._bell.ring(woken)
+
+    async def _run(self, conn: AsyncConnection, write: _Write[Any], woken: set[str]) -> "_Result":
+        """One write inside the group. Raises :class:`Spoiled` when its fault ended the transaction of all."""
+        tx = Tx(conn)
+        try:
+            async with conn.begin_nested():
+                value = await write.work(tx)
+        except Exception as fault:  # noqa: BLE001 — it is the caller's, and goes back to the caller
+            await _still_open(conn, fault)
+            return _Result(write, None, fault)
+        woken |= tx.woken
+        return _Result(write, value, None)
 
     def _ring(self, queues: Iterable[str]) -> None:
         for queue in queues:
             for waker in self._wakers.get(queue, ()):
                 waker.set()
+
+
+class Spoiled(BridgeError):
+    """The database ended the transaction by itself; nothing of it is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    write: _Write[Any]
+    value: Any
+    fault: BaseException | None
+
+    def tell(self) -> None:
+        if self.write.done.cancelled():
+            return
+        if self.fault is not None:
+            self.write.done.set_exception(self.fault)
+        else:
+            self.write.done.set_result(self.value)
+
+
+async def _still_open(conn: AsyncConnection, cause: BaseException | None = None) -> None:
+    """SQLite rolls everything back at a full disk or an I/O error (lang_transaction.html §3), and the driver's commit
+    is then silent: without this look, callers would hear of a success that never was."""
+    if conn.dialect.name == "sqlite":
+        raw = await conn.get_raw_connection()
+        if not getattr(raw.driver_connection, "in_transaction", False):
+            raise Spoiled("the transaction was rolled back by the database") from cause

@@ -61,9 +61,12 @@ class Worker:
         self._wake = store.waker(queue.name)
         self._running: dict[asyncio.Task[None], tuple[Lease, str | None]] = {}
         self._stopping = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def run(self) -> None:
         """Work until :meth:`stop`; then no new rows are taken."""
+        self._idle.clear()
         keeper = asyncio.create_task(self._keep_leases(), name=f"{self._queue.name} leases")
         try:
             while not self._stopping:
@@ -77,17 +80,26 @@ class Worker:
                 if wait > 0 and not self._stopping:
                     await self._pause(wait)
         finally:
+            self._idle.set()
+            await self._in_hand()
             keeper.cancel()
 
     async def stop(self, grace: float) -> None:
         """Let the rows in hand come to their end for ``grace`` seconds, then give them back."""
         self._stopping = True
         self._wake.set()
+        # A claim may be under way: only once the loop has ended is it known what is in hand.
+        await self._idle.wait()
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=grace)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+    async def _in_hand(self) -> None:
+        """Leases are kept until the last row is done, also while stopping."""
+        while self._running:
+            await asyncio.wait(self._running)
 
     async def _take(self) -> float:
         """Claim what is due; the seconds to wait before the next look, 0 for at once."""

@@ -129,7 +129,7 @@ async def _ready(value: bool) -> bool | None:
     return value or None
 
 
-async def until(look: Callable[[], Awaitable[T | None]], seconds: float = 20) -> T:
+async def until(look: Callable[[], Awaitable[T | None]], seconds: float = 45) -> T:
     """Look until something is there; fails after ``seconds``."""
     async with asyncio.timeout(seconds):
         while (found := await look()) is None:  # noqa: ASYNC110 — looks at files and databases

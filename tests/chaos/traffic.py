@@ -1,0 +1,193 @@
+"""The people around the bridge: mail clients and FaxMAX's incoming faxes, who come again until they are heard.
+
+A mail client that loses the answer to its DATA sends the same bytes again (RFC 5321 §4.5.4.1), and FaxMAX pushes
+again what got no 200. Each writes down what it was promised: that is what the bridge is held to.
+"""
+
+import asyncio
+import base64
+import io
+import json
+import re
+import smtplib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from email import policy
+from email.message import EmailMessage
+from random import Random
+
+import httpx
+from PIL import Image, ImageDraw
+
+from tests.chaos.node import Place
+
+MOST_TRIES = 600
+"""Of one mail or push, a few hundred milliseconds apart: longer than the daemon is ever away in a storm."""
+
+FATES = ("", "", "", "", "0001", "0005", "0007", "0008", "0009", "0010", "0011", "0012", "0013", "0015")
+"""Last four digits of called numbers (``fax_bridge.faxmax.sandbox_fates``); empty ones are delivered."""
+
+AREAS = ("216", "212", "312", "232", "322", "224", "242", "262", "342", "362", "412", "442", "462", "332", "258")
+"""Area codes of called and calling numbers."""
+
+OUR_NUMBER = "902162222525"
+
+
+@dataclass(slots=True)
+class Mail:
+    """One mail of a client, and how far it got with it."""
+
+    message_id: str
+    numbers: tuple[str, ...]
+    faxable: bool
+    content: bytes = field(repr=False)
+    sent_whole: int = 0
+    """How often all of it had left; each of these may have been accepted, even without an answer."""
+    accepted: bool = False
+    refusal: str = ""
+
+
+@dataclass(slots=True)
+class Push:
+    """One received fax of FaxMAX's."""
+
+    fax_id: str
+    caller: str
+    bodies: tuple[bytes, ...] = field(repr=False)
+    """What is pushed for it, one after the other: the fax, at times announced before or repeated after."""
+    pushed: int = 0
+    taken: bool = False
+
+
+@dataclass(slots=True)
+class Ledger:
+    mails: list[Mail] = field(default_factory=list)
+    pushes: list[Push] = field(default_factory=list)
+
+    @property
+    def repeats(self) -> int:
+        """Mails that were sent whole again, because their client never heard the 250."""
+        return sum(mail.sent_whole > 1 for mail in self.mails)
+
+    def unheard(self) -> list[str]:
+        """What never was accepted, which nobody may blame on a daemon that is back."""
+        mails = [f"mail {m.message_id} got no 250: {m.refusal or 'no answer'}" for m in self.mails if not m.accepted]
+        return mails + [f"push {push.fax_id} got no 200" for push in self.pushes if not push.taken]
+
+
+class Traffic:
+    """``places`` is asked at each try for the nodes that may be called upon."""
+
+    def __init__(self, seed: int, places: Callable[[], list[Place]]) -> None:
+        self._places = places
+        self._plan = Random(seed)  # noqa: S311 — what is sent, to be had again by its seed
+        self._chance = Random()  # noqa: S311 — when it is tried again
+        self._heads = _heads()
+        self._called: list[str] = []
+        self.ledger = Ledger()
+
+    async def mail(self, *, after: float) -> None:
+        """Send a mail in up to ``after`` seconds, and again until it is accepted."""
+        mail = self._mail()
+        self.ledger.mails.append(mail)
+        await asyncio.sleep(self._chance.uniform(0, after))
+        await self._deliver(mail)
+
+    async def push(self, *, after: float) -> None:
+        """Push a received fax in up to ``after`` seconds, and again until it is taken; at times once more then."""
+        push = self._push()
+        self.ledger.pushes.append(push)
+        await asyncio.sleep(self._chance.uniform(0, after))
+        for body in push.bodies:
+            push.taken = await self._post(body, push)
+
+    def _number(self) -> str:
+        """Mostly one that nobody called yet, so that a push fits one fax only; at times one that somebody did."""
+        if self._called and self._plan.random() < 0.1:
+            return self._plan.choice(self._called)
+        number = next(self._heads) + (self._plan.choice(FATES) or str(self._plan.randint(5000, 9999)))
+        self._called.append(number)
+        return number
+
+    # --- mails ---------------------------------------------------------------------------------------
+
+    def _mail(self) -> Mail:
+        wanted = [self._number() for _ in range(self._plan.choice((1, 1, 1, 2, 3)))]
+        numbers = tuple(dict.fromkeys(wanted))  # twice the same would be one fax with two recipients
+        faxable = self._plan.random() > 0.15
+        mail = EmailMessage()
+        mail["From"] = "Ayşe Yıldız <ayse@example.com>"
+        mail["Subject"] = f"Fırtına {len(self.ledger.mails)}"
+        mail["Message-ID"] = message_id = f"<storm-{len(self.ledger.mails)}@example.com>"
+        mail.set_content("Merhaba, ğüşıöç ĞÜŞİÖÇ.\r\n")
+        if not faxable:
+            mail.add_attachment(b"\x00\x01", maintype="application", subtype="x-cad", filename="çizim.dwg")
+        return Mail(message_id, numbers, faxable, mail.as_bytes(policy=policy.SMTP))
+
+    async def _deliver(self, mail: Mail) -> None:
+        for _ in range(MOST_TRIES):
+            try:
+                await asyncio.to_thread(_send, mail, self._chance.choice(self._places()).smtp)
+            except (OSError, smtplib.SMTPServerDisconnected) as fault:
+                mail.refusal = f"{type(fault).__name__}: {fault}"
+            if mail.accepted or mail.refusal.startswith("5"):
+                return
+            await asyncio.sleep(self._chance.uniform(0.05, 0.3))
+
+    # --- pushes --------------------------------------------------------------------------------------
+
+    def _push(self) -> Push:
+        number, caller = len(self.ledger.pushes), f"{next(self._heads)}5000"
+        element = {"type": "INCOMING_FAX", "id": f"in-{number}", "cli": caller, "cld": OUR_NUMBER}
+        whole = element | {"content": base64.b64encode(_tiff(number)).decode()}
+        ways = ([whole],), ([whole],), ([whole],), ([element], [whole]), ([whole], [whole])
+        bodies = tuple(json.dumps(body).encode() for body in self._plan.choice(ways))
+        return Push(f"in-{number}", caller, bodies)
+
+    async def _post(self, body: bytes, push: Push) -> bool:
+        for _ in range(MOST_TRIES):
+            push.pushed += 1
+            try:
+                # A connection of its own for each: one that was kept could be a dead daemon's.
+                async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+                    answer = await http.post(self._chance.choice(self._places()).push_url, content=body)
+            except httpx.HTTPError:
+                pass
+            else:
+                if answer.status_code == 200:
+                    return True
+            await asyncio.sleep(self._chance.uniform(0.05, 0.3))
+        return False
+
+
+def _send(mail: Mail, port: int) -> None:
+    """One SMTP session. Raises ``OSError`` or ``SMTPServerDisconnected`` where it breaks off."""
+    with smtplib.SMTP("127.0.0.1", port, timeout=10) as smtp:
+        smtp.ehlo()
+        replies = [smtp.mail("ayse@example.com")]
+        replies += [smtp.rcpt(f"{number}@fax.example.com") for number in mail.numbers]
+        replies.append(smtp.docmd("DATA"))
+        if wrong := [reply for reply in replies if reply[0] >= 400]:
+            mail.refusal = f"{wrong[0][0]} {wrong[0][1]!r}"
+            return
+        smtp.send(re.sub(rb"(?m)^\.", b"..", mail.content) + b".\r\n")
+        mail.sent_whole += 1
+        code, words = smtp.getreply()
+        mail.accepted = code == 250
+        mail.refusal = "" if mail.accepted else f"{code} {words!r}"
+
+
+def _heads() -> Iterator[str]:
+    """Turkish numbers without their last four digits, none of them twice."""
+    for area in AREAS:
+        for exchange in range(200, 900):
+            yield f"90{area}{exchange}"
+
+
+def _tiff(number: int) -> bytes:
+    """A small fax page that no other push has."""
+    page = Image.new("1", (1728, 300), 1)
+    ImageDraw.Draw(page).text((100, 100), f"Fax {number}", fill=0)
+    out = io.BytesIO()
+    page.save(out, "TIFF", compression="group4", dpi=(204, 98))
+    return out.getvalue()

@@ -1,0 +1,357 @@
+"""The walls around a conversion: what a hostile document costs, what it can see, and what it leaves behind."""
+
+import asyncio
+import fcntl
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pikepdf
+import pypdfium2
+import pytest
+from pikepdf import Name
+
+from fax_bridge.documents.worker import Documents, Limits, PartKind, SourcePart
+from fax_bridge.errors import DocumentRefused, Temporary
+
+PLAIN = SourcePart(PartKind.TEXT, "note.txt", b"all is well")
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of this test's own for temporary files, so that what stays behind is seen."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def workers() -> list[int]:
+    """The worker processes that this process started and that still live."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError):
+                continue
+            if b"fax_bridge.documents.child" in command and parent == os.getpid():
+                found.append(int(entry.name))
+    return found
+
+
+def names_in(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def process_file(process: int, name: str) -> bytes:
+    return Path(f"/proc/{process}/{name}").read_bytes()
+
+
+def text_in(pdf: bytes) -> str:
+    with pypdfium2.PdfDocument(pdf) as document:
+        return "\f".join(str(page.get_textpage().get_text_range()) for page in document)
+
+
+def billion_drawings() -> bytes:
+    """A PDF whose page draws twenty to the twelfth squares: PDFium dies of it."""
+    with pikepdf.new() as pdf:
+        page = pdf.add_blank_page(page_size=(300, 300))
+        inner = pdf.make_stream(b"0 0 10 10 re f", Type=Name.XObject, Subtype=Name.Form, BBox=[0, 0, 300, 300])
+        for _ in range(11):
+            outer = pdf.make_stream(b"/X Do " * 20, Type=Name.XObject, Subtype=Name.Form, BBox=[0, 0, 300, 300])
+            outer.Resources = pikepdf.Dictionary(XObject=pikepdf.Dictionary(X=inner))
+            inner = outer
+        page.Resources = pikepdf.Dictionary(XObject=pikepdf.Dictionary(X=inner))
+        page.Contents = pdf.make_stream(b"/X Do")
+        out = io.BytesIO()
+        pdf.save(out)
+    return out.getvalue()
+
+
+async def worker_started() -> int:
+    for _ in range(200):
+        if found := workers():
+            return found[0]
+        await asyncio.sleep(0.02)
+    raise AssertionError("no worker was started")
+
+
+# --- what a hostile document costs -----------------------------------------------------------------------
+
+
+async def test_a_document_that_takes_too_long_is_refused_and_its_process_gone(temporary: Path) -> None:
+    """The promised time holds, the worker is killed, and nothing stays in the temporary directory."""
+    documents = Documents(limits=Limits(wall_seconds=1.0))
+    began = time.monotonic()
+    with pytest.raises(DocumentRefused) as refused:
+        await documents.html_to_pdf("<p>" + "endless " * 200_000)
+    assert refused.value.reason == "worker_timeout"
+    assert time.monotonic() - began < 5
+    assert workers() == []
+    assert names_in(temporary) == []
+
+
+async def test_processor_time_is_limited_too() -> None:
+    """A worker that computes and computes is ended by the kernel, even if the clock has time left."""
+    documents = Documents(limits=Limits(wall_seconds=20, cpu_seconds=1))
+    with pytest.raises(DocumentRefused) as refused:
+        await documents.html_to_pdf("<p>" + "endless " * 200_000)
+    assert refused.value.reason == "worker_timeout"
+    assert "processor" in refused.value.detail
+
+
+async def test_memory_is_limited() -> None:
+    """An SVG that multiplies itself would take all there is; the worker's allocation fails instead."""
+    layers = "".join(f'<g id="a{n}">' + f'<use href="#a{n - 1}"/>' * 10 + "</g>" for n in range(1, 10))
+    svg = f'<svg><g id="a0"><path d="M0 0L9 9"/></g>{layers}</svg>'
+    with pytest.raises(DocumentRefused) as refused:
+        await Documents(limits=Limits(memory_bytes=400 << 20, wall_seconds=20)).html_to_pdf(svg)
+    assert refused.value.reason == "worker_limit"
+
+
+async def test_a_crash_costs_its_own_document_only() -> None:
+    """A job that kills its process leaves the jobs beside it, and those after it, untouched."""
+    documents = Documents(max_concurrent=2, limits=Limits(memory_bytes=300 << 20))
+    crashing = documents.build([SourcePart(PartKind.PDF, "squares.pdf", billion_drawings())])
+    innocent = documents.build([PLAIN])
+    crash, built = await asyncio.gather(crashing, innocent, return_exceptions=True)
+    assert isinstance(crash, DocumentRefused)
+    assert crash.reason in {"worker_crashed", "worker_limit", "worker_timeout"}
+    assert not isinstance(built, BaseException)
+    assert built.pages == (1,)
+    assert (await documents.build([PLAIN])).pages == (1,)
+
+
+async def test_the_part_that_killed_the_worker_is_named() -> None:
+    """The report can say which attachment it was: the third, not just one of four."""
+    hostile = SourcePart(PartKind.TEXT, "long.txt", b"word " * 700_000)
+    with pytest.raises(DocumentRefused) as refused:
+        await Documents(limits=Limits(cpu_seconds=1)).build([PLAIN, PLAIN, hostile, PLAIN])
+    assert refused.value.part == 2
+    assert refused.value.reason == "worker_timeout"
+
+
+async def test_deep_nesting_is_made_flat_before_it_can_cost_anything() -> None:
+    """Layout of nested tables takes 2^depth steps; a mail with thirty of them is done at once."""
+    nested = SourcePart(PartKind.HTML, "", ("<table><tr><td>" * 300 + "innermost").encode())
+    built = await Documents(limits=Limits(wall_seconds=10)).build([nested])
+    assert built.pages == (1,)
+
+
+async def test_a_cancelled_job_is_killed_and_leaves_nothing(temporary: Path) -> None:
+    """When the daemon stops, the conversion in hand stops with it."""
+    job = asyncio.create_task(Documents().html_to_pdf("<p>" + "endless " * 200_000))
+    worker = await worker_started()
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await job
+    assert worker not in workers()
+    assert names_in(temporary) == []
+
+
+async def test_a_stop_of_the_service_does_not_refuse_the_document_in_hand() -> None:
+    """systemd sends SIGTERM to every process of the unit; the worker goes on until its parent decides."""
+    job = asyncio.create_task(Documents().html_to_pdf("<p>" + "some time " * 15_000))
+    worker = await worker_started()
+    for _ in range(200):  # until the interpreter is up and has said that it will not listen
+        ignored = re.search(r"SigIgn:\s*(\w+)", process_file(worker, "status").decode())
+        if ignored and int(ignored[1], 16) & 1 << (signal.SIGTERM - 1):
+            break
+        await asyncio.sleep(0.01)
+    os.kill(worker, signal.SIGTERM)
+    assert (await job).startswith(b"%PDF-")
+
+
+async def test_no_more_workers_run_at_once_than_allowed() -> None:
+    """Ten documents at once are ten turns, two at a time."""
+    documents = Documents(max_concurrent=2)
+    most = 0
+
+    async def watch() -> None:
+        nonlocal most
+        while True:
+            most = max(most, len(workers()))
+            await asyncio.sleep(0.01)
+
+    watcher = asyncio.create_task(watch())
+    cleaned = await asyncio.gather(*(documents.clean_html(f"<p>{number}") for number in range(6)))
+    watcher.cancel()
+    assert cleaned == [f"<p>{number}</p>" for number in range(6)]
+    assert 1 <= most <= 2
+
+
+async def test_a_machine_without_space_costs_a_retry_not_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No temporary directory is no fault of the document's."""
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent/place")
+    with pytest.raises(Temporary):
+        await Documents().build([PLAIN])
+
+
+async def test_what_a_killed_daemon_left_behind_is_removed(temporary: Path) -> None:
+    """Documents of people do not lie about: at the first job, directories whose job is dead go."""
+    names = ("fax-bridge-document-dead", "fax-bridge-document-live", "fax-bridge-document-new", "other")
+    for name in names:
+        (temporary / name).mkdir()
+        (temporary / name / "stderr").write_bytes(b"")
+    for name in set(names) - {"fax-bridge-document-new"}:
+        os.utime(temporary / name, (1, 1))
+    with (temporary / "fax-bridge-document-live" / "stderr").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        await Documents().clean_html("x")
+    assert names_in(temporary) == ["fax-bridge-document-live", "fax-bridge-document-new", "other"]
+
+
+# --- what it can see and reach ---------------------------------------------------------------------------
+
+
+class Canary:
+    """A loopback server that remembers whether anyone called."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(0.1)
+        self.port = self._listener.getsockname()[1]
+        self.calls = 0
+        self._open = True
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while self._open:
+            try:
+                caller, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            self.calls += 1
+            caller.close()
+
+    def close(self) -> None:
+        self._open = False
+        self._thread.join()
+        self._listener.close()
+
+
+async def test_nothing_is_ever_fetched_through_the_real_engine(tmp_path: Path) -> None:
+    """Every way in which HTML can name an address or a file, raw and uncleaned: the canaries hear nothing."""
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(b"not a picture, and opened by nobody")
+    os.utime(secret, (1, 1))
+    style = tmp_path / "secret.css"
+    style.write_text("body::before { content: 'the secret came out' }")
+    canary = Canary()
+    try:
+        places = (f"http://127.0.0.1:{canary.port}/x", secret.as_uri(), f"ftp://127.0.0.1:{canary.port}/x")
+        ways = [WAYS_OUT.replace("BASE", place) for place in places]
+        ways.append(f'<link rel=stylesheet href="{style.as_uri()}"><p>x')
+        documents = Documents()
+        for way in ways:
+            pdf = await documents.html_to_pdf(f"<!DOCTYPE html><html><head></head>{way}")
+            assert "x" in text_in(pdf)
+            assert "secret" not in text_in(pdf)
+        await documents.build([SourcePart(PartKind.HTML, "", "".join(ways).encode())])
+    finally:
+        canary.close()
+    assert canary.calls == 0
+    assert secret.stat().st_atime == 1
+
+
+WAYS_OUT = """<link rel=stylesheet href="BASE.css"><style>@import url("BASE.css"); @font-face
+{ font-family: x; src: url("BASE.ttf") } p { font-family: x; background: url(BASE) }
+body { background-image: image-set("BASE" 1x) } li { list-style-image: url(BASE) }</style>
+<body background="BASE"><img src="BASE"><img srcset="BASE 2x"><object data="BASE">o</object>
+<iframe src="BASE"></iframe><embed src="BASE"><video src="BASE" poster="BASE"></video>
+<svg><image href="BASE"/><use href="BASE#a"/></svg><p>x<li>y
+<img src='data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg"><image href="BASE"/></svg>'>
+<script src="BASE"></script><script>fetch("BASE")</script>"""
+
+PROBE = """
+import json, os, socket, sys
+from pathlib import Path
+from fax_bridge.documents.jail import confine
+from fax_bridge.documents.job import Limits
+own = Path(sys.argv[1])
+walls = confine(Limits(), own)
+def attempt(do):
+    try:
+        do()
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+print(json.dumps({
+    "files": walls.files, "calls": walls.calls,
+    "own": attempt(lambda: (own / "x").write_text("mine")),
+    "other": attempt(lambda: Path(sys.argv[2]).read_text()),
+    "write": attempt(lambda: Path(sys.argv[2]).write_text("changed")),
+    "socket": attempt(socket.socket),
+    "unix": attempt(lambda: socket.socket(socket.AF_UNIX)),
+    "exec": attempt(lambda: os.execv("/bin/true", ["true"])),
+    "fork": attempt(os.fork),
+    "signal": attempt(lambda: os.kill(os.getppid(), 0)),
+}))
+"""
+
+
+def test_a_confined_process_has_its_own_directory_and_nothing_else(tmp_path: Path) -> None:
+    """No network, no program, no other process; and no file of the daemon's where the kernel has Landlock."""
+    own, secret = tmp_path / "own", tmp_path / "settings.toml"
+    own.mkdir()
+    secret.write_text("password")
+    ended = subprocess.run(
+        [sys.executable, "-I", "-c", PROBE, str(own), str(secret)], capture_output=True, timeout=30, check=True
+    )
+    seen = json.loads(ended.stdout)
+    assert seen["own"] == "done"
+    if seen["calls"]:
+        assert {seen[what] for what in ("socket", "unix", "exec", "fork", "signal")} == {"PermissionError"}
+    if seen["files"]:
+        assert (seen["other"], seen["write"]) == ("PermissionError", "PermissionError")
+        assert secret.read_text() == "password"
+    if os.environ.get("CI") or sys.platform == "linux":
+        assert seen["calls"] is True, "this kernel has no seccomp filter"
+
+
+async def test_no_secret_of_the_daemon_is_in_the_worker_s_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token of the account stays with the parent."""
+    monkeypatch.setenv("FAX_BRIDGE_FAXMAX__TOKEN", "planted-secret")
+    job = asyncio.create_task(Documents().html_to_pdf("<p>" + "some time " * 15_000))
+    worker = await worker_started()
+    environment, arguments = b"", b""
+    for _ in range(100):
+        environment = process_file(worker, "environ")
+        arguments = process_file(worker, "cmdline")
+        if b"TMPDIR" in environment:
+            break
+        await asyncio.sleep(0.01)
+    await job
+    assert b"TMPDIR=" in environment
+    assert b"planted-secret" not in environment + arguments
+    assert {line.split(b"=")[0] for line in environment.split(b"\0") if line} <= {
+        b"LANG",
+        b"MALLOC_ARENA_MAX",
+        b"HOME",
+        b"TMPDIR",
+    }
+
+
+async def test_the_job_s_directory_is_for_its_owner_only(temporary: Path) -> None:
+    """Others on the machine cannot read the documents in hand."""
+    job = asyncio.create_task(Documents().html_to_pdf("<p>" + "some time " * 15_000))
+    await worker_started()
+    (name,) = names_in(temporary)
+    assert os.stat(temporary / name).st_mode & 0o777 == 0o700  # noqa: PTH116 — a test may wait for a disk
+    await job
+    assert names_in(temporary) == []
+
+
+async def test_the_self_test_passes_where_the_program_is_whole() -> None:
+    """Turkish letters come out as ink, each as its own shape."""
+    await Documents().self_test()
