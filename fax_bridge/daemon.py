@@ -160,6 +160,8 @@ def _workers(
         name: settings.faxmax.account(name).max_concurrent for name in settings.faxmax.account_names
     }
 
+    events = Events(settings, store, alerts)
+
     def plain(queue: Queue, handle: Handler, slots: int) -> Worker:
         return Worker(store, queue, handle, {None: slots})
 
@@ -168,7 +170,8 @@ def _workers(
         Worker(store, faxes.SUBMIT, submitter.handle_queued, lanes, submitter.open_accounts),
         plain(faxes.PROMISED, submitter.handle_promised, 8),
         plain(messages.REPORT, Reporter(settings, store, words).handle, 4),
-        plain(pushes.EVENTS, Events(settings, store, alerts).handle, 4),
+        plain(pushes.EVENTS, events.handle, 4),
+        plain(pushes.ANNOUNCED, events.handle_announced, 1),
         plain(pushes.CONVERT, Converter(settings, store, documents, words).handle, 2),
         plain(outbox.MAIL, Outgoing(settings, store, relay, alerts).handle, 4),
     ]

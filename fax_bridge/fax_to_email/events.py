@@ -29,6 +29,9 @@ from fax_bridge.store.worker import Work
 
 log = structlog.get_logger("events")
 
+PATIENCE = 900_000
+"""Milliseconds for which an announced fax may come without its content before the operator is told."""
+
 MOST_TRIES = 10
 """After as many claims that came to nothing a push goes to quarantine, where a person finds it."""
 
@@ -75,6 +78,20 @@ class Events:
         if faults:
             event("quarantined", lease.id, why=faults[0], faults=len(faults))
 
+    async def handle_announced(self, lease: Lease, row: Work) -> None:
+        """A received fax was announced, and its content never came."""
+        alert = self._alerts.mail(
+            f"alert-{row.id}",
+            "received_without_content",
+            about=row.id,
+            fax=row.id,
+            caller=row.caller_raw,
+            called=row.called_raw,
+            detail=f"FaxMAX {row.provider_id}",
+        )
+        await self._store.write(partial(pushes.content_missing, lease=lease, alert=alert))
+        event("quarantined", row.id, why="announced without content")
+
     async def _take(self, row: Work, seq: int, element: Element | NotUnderstood) -> str:
         """Take one element; why it could not be understood, or nothing."""
         if isinstance(element, NotUnderstood):
@@ -87,7 +104,7 @@ class Events:
             return f"received fax {element.id}: {fault}"
         pushed = self._received(element, tiff)
         received_id = await self._store.write(
-            partial(pushes.take_received, pushed=pushed, received_id=str(ULID()), push_id=row.id)
+            partial(pushes.take_received, pushed=pushed, received_id=str(ULID()), push_id=row.id, patience=PATIENCE)
         )
         if received_id:
             event("fax_received", received_id, faxmax=element.id, called=pushed.called_raw, size=len(tiff or b""))

@@ -121,6 +121,9 @@ def _reason(entry: Any) -> str:
     return " ".join(words)[:300]
 
 
+_NO_TEXT = "\0"
+
+
 @dataclass(frozen=True, slots=True)
 class Element:
     """One element of a push ("Faks PUSH Detayları"), every field as FaxMAX wrote it but typed."""
@@ -140,11 +143,14 @@ class Element:
     tried_count: int | None
     remote_station_id: str
     content: str | None
+    """Base64; ``None`` where the element has none, and ``""`` never: what is there but no text does not decode."""
 
     def tiff(self) -> bytes | None:
         """The fax, ``None`` if there is no content. Raises :class:`NotUnderstood`."""
-        if not self.content:
+        if self.content is None:
             return None
+        if self.content == _NO_TEXT:
+            raise NotUnderstood("content is there, but is no text")
         try:
             return base64.b64decode("".join(self.content.split()), validate=True)
         except (binascii.Error, ValueError) as fault:
@@ -187,7 +193,7 @@ def _element(one: Any, timezone: ZoneInfo) -> Element | NotUnderstood:
         total_page_count=_whole(one.get("total_page_count")),
         tried_count=_whole(one.get("tried_count")),
         remote_station_id=_text(one.get("remote_station_id"))[:120],
-        content=content if isinstance(content, str) else None,
+        content=(content or None) if isinstance(content, str) or content is None else _NO_TEXT,
     )
 
 

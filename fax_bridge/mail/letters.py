@@ -86,6 +86,7 @@ class Alert:
     - ``account_paused``: account, detail
     - ``push_quarantined``: push, detail
     - ``received_undeliverable``: fax, detail
+    - ``received_without_content``: fax, caller, called, detail
     - ``report_undeliverable``: message, detail
     - ``unknown_status``: status, detail, line
 

@@ -61,8 +61,9 @@ def _sqlite(path: Path, *, exclusive: bool) -> Engines:
         # Mails and faxes will be in it: for nobody else's eyes. SQLite gives its -wal and -shm the same mode.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     url = f"sqlite+aiosqlite:///{path}"
-    writer = create_async_engine(url, poolclass=StaticPool, connect_args={"timeout": 30})
-    readers = create_async_engine(url, pool_size=4, max_overflow=8, connect_args={"timeout": 30})
+    # Parameters are mails and faxes: none of them may stand in an error's text.
+    writer = create_async_engine(url, poolclass=StaticPool, hide_parameters=True, connect_args={"timeout": 30})
+    readers = create_async_engine(url, pool_size=4, max_overflow=8, hide_parameters=True, connect_args={"timeout": 30})
     for engine, begin in ((writer, "BEGIN IMMEDIATE"), (readers, "BEGIN")):
         event.listen(engine.sync_engine, "connect", _set_pragmas)
         event.listen(engine.sync_engine, "begin", _beginner(begin))
@@ -117,8 +118,8 @@ async def _postgresql(url: str) -> Engines:
     except ArgumentError:
         raise BridgeError("store.url: cannot be read. Write postgresql://USER:PASSWORD@HOST/DATABASE.") from None
     # One connection writes, so that what waits is one commit. Checked before use: a restarted server costs one error.
-    writer = create_async_engine(target, pool_size=1, max_overflow=0, pool_pre_ping=True)
-    readers = create_async_engine(target, pool_size=4, max_overflow=8, pool_pre_ping=True)
+    writer = create_async_engine(target, pool_size=1, max_overflow=0, pool_pre_ping=True, hide_parameters=True)
+    readers = create_async_engine(target, pool_size=4, max_overflow=8, pool_pre_ping=True, hide_parameters=True)
     engines = Engines(writer, readers, None)
     try:
         await _is_durable(engines)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, insert, select, update
+from sqlalchemy import Row, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from ulid import ULID
 
+from fax_bridge.errors import Temporary
 from fax_bridge.fax import FAX_ENDS, Fate, FateKind, FaxState, Instant, MessageState, ResultClass, now
 from fax_bridge.store import outbox
 from fax_bridge.store.lease import Lease, LeaseLost, Queue, finish
@@ -77,10 +78,19 @@ async def accept(tx: Tx, new: NewMessage, *, repeat_window: int = 0) -> Accepted
     repeated = tuple(fax_id for fax_id in known.values() if fax_id)
     fresh = tuple(one for one in new.faxes if not known[one.id])
     if fresh:
+        await _all_staged(tx, new)
         await _insert(tx, replace(new, faxes=fresh), at)
     else:
         await unstage(tx, new.id)
     return Accepted(new.id, fresh, repeated)
+
+
+async def _all_staged(tx: Tx, new: NewMessage) -> None:
+    """A mail whose first pieces were purged meanwhile (the clock jumped) is not whole: the client keeps it."""
+    if new.staged_pieces:
+        count = select(func.count()).where(message_piece.c.message_id == new.id)
+        if (await tx.conn.execute(count)).scalar() != new.staged_pieces:
+            raise Temporary(f"message {new.id}: some of its staged pieces are gone")
 
 
 async def _accepted_before(tx: Tx, one: NewFax, since: Instant) -> str | None:

@@ -12,6 +12,7 @@ from fax_bridge.store.schema import push, received
 from fax_bridge.store.store import Tx
 
 EVENTS = Queue("events", push, push.c.state == PushState.STORED)
+ANNOUNCED = Queue("announced", received, received.c.state == ReceivedState.WAITING)
 CONVERT = Queue("convert", received, received.c.state == ReceivedState.RECEIVED)
 
 
@@ -37,8 +38,10 @@ async def worked_through(tx: Tx, *, lease: Lease, faults: list[str], alert: outb
         await outbox.put(tx, alert)
 
 
-async def take_received(tx: Tx, pushed: PushedFax, *, received_id: str, push_id: str) -> str | None:
+async def take_received(tx: Tx, pushed: PushedFax, *, received_id: str, push_id: str, patience: int) -> str | None:
     """Keep a received fax, once for each FaxMAX id; a later push with its content completes it.
+
+    One without content is waited for ``patience`` milliseconds before somebody is told.
 
     Returns our id if this push brought the content, else ``None``.
     """
@@ -60,6 +63,7 @@ async def take_received(tx: Tx, pushed: PushedFax, *, received_id: str, push_id:
                     "push_id": push_id, "received_at": at, "caller": pushed.caller, "caller_raw": pushed.caller_raw,
                     "called": pushed.called, "called_raw": pushed.called_raw,
                     "remote_station": pushed.remote_station, "state": ReceivedState.WAITING,
+                    "due_at": at + patience,
                 }
                 | content
             )
@@ -71,6 +75,12 @@ async def take_received(tx: Tx, pushed: PushedFax, *, received_id: str, push_id:
         return None
     tx.wake(CONVERT.name)
     return received_id if arrived else None
+
+
+async def content_missing(tx: Tx, *, lease: Lease, alert: outbox.NewMail) -> None:
+    """Its content did not come in time: the operator is told once; if it comes later, the fax goes its way."""
+    await finish(tx, lease, due_at=None)
+    await outbox.put(tx, alert)
 
 
 async def tiff(conn: AsyncConnection, received_id: str) -> bytes:

@@ -40,6 +40,8 @@ class Mail:
     message_id: str
     numbers: tuple[str, ...]
     faxable: bool
+    impatient: bool
+    """Its client hangs up once before the answer comes, and sends it again."""
     content: bytes = field(repr=False)
     sent_whole: int = 0
     """How often all of it had left; each of these may have been accepted, even without an answer."""
@@ -122,7 +124,8 @@ class Traffic:
         mail.set_content("Merhaba, ğüşıöç ĞÜŞİÖÇ.\r\n")
         if not faxable:
             mail.add_attachment(b"\x00\x01", maintype="application", subtype="x-cad", filename="çizim.dwg")
-        return Mail(message_id, numbers, faxable, mail.as_bytes(policy=policy.SMTP))
+        impatient = self._plan.random() < 0.15
+        return Mail(message_id, numbers, faxable, impatient, mail.as_bytes(policy=policy.SMTP))
 
     async def _deliver(self, mail: Mail) -> None:
         for _ in range(MOST_TRIES):
@@ -172,6 +175,8 @@ def _send(mail: Mail, port: int) -> None:
             return
         smtp.send(re.sub(rb"(?m)^\.", b"..", mail.content) + b".\r\n")
         mail.sent_whole += 1
+        if mail.impatient and mail.sent_whole == 1:
+            raise smtplib.SMTPServerDisconnected("this client waits no longer")
         code, words = smtp.getreply()
         mail.accepted = code == 250
         mail.refusal = "" if mail.accepted else f"{code} {words!r}"

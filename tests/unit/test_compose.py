@@ -559,6 +559,8 @@ ALERTS = {
     "account_paused": {"account": "default", "detail": "HTTP 401\ntoken refused"},
     "push_quarantined": {"push": "01HF7", "detail": "element 1: no id"},
     "received_undeliverable": {"fax": "01HF7", "detail": "a@example.com: 550 no such user"},
+    "received_without_content": {"fax": "01HF7", "caller": "902125550000", "called": "", "detail": "FaxMAX x"},
+    "report_undeliverable": {"message": "01HF7", "detail": "a@example.com: 550 no such user"},
     "unknown_status": {"status": "TAMAMLANDI", "detail": "bitti", "line": '"tamamlandi" = {class = "delivered"}'},
 }
 
