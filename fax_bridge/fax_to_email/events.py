@@ -15,7 +15,7 @@ from ulid import ULID
 
 from fax_bridge.errors import Temporary
 from fax_bridge.eventlog import event
-from fax_bridge.fax import Instant, PushedFax, PushedStatus, now
+from fax_bridge.fax import Instant, PushedFax, PushedStatus
 from fax_bridge.faxmax.promises import promises_of
 from fax_bridge.faxmax.status import Meaning, fold, meaning_of
 from fax_bridge.faxmax.wire import Element, NotUnderstood, read_push
@@ -73,7 +73,7 @@ class Events:
                 faults.append(f"element {seq + 1}: {odd}")
         if failed:
             raise Temporary(f"push {lease.id}: not every element could be taken")
-        alert = self._alert(lease.id, faults) if faults else None
+        alert = self._alert(row, faults) if faults else None
         await self._store.write(partial(pushes.worked_through, lease=lease, faults=faults, alert=alert))
         if faults:
             event("quarantined", lease.id, why=faults[0], faults=len(faults))
@@ -174,12 +174,12 @@ class Events:
         calling = digits_or_none(element.cli, self._settings.numbers.region)
         return calling is None or not self._numbers or calling in self._numbers
 
-    def _alert(self, push_id: str, faults: list[str]) -> outbox.NewMail:
+    def _alert(self, row: Work, faults: list[str]) -> outbox.NewMail:
         # One an hour: a new form of FaxMAX's pushes must not flood the operator. pushes list shows them all.
         return self._alerts.mail(
-            f"alert-push-{now() // 3_600_000}",
+            f"alert-push-{row.received_at // 3_600_000}",
             "push_quarantined",
-            about=push_id,
-            push=push_id,
+            about=row.id,
+            push=row.id,
             detail="\n".join(faults[:20]),
         )

@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.storm import Bounds, Outcome, storm
 
-BOUNDS = Bounds(kills=32, seed=2026)
+BOUNDS = Bounds(kills=32, seed=2026, mails=0.8, pushes=0.4)
 
 
 def judge(outcome: Outcome) -> None:

@@ -10,6 +10,7 @@ import io
 import json
 import re
 import smtplib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email import policy
@@ -176,6 +177,7 @@ def _send(mail: Mail, port: int) -> None:
         smtp.send(re.sub(rb"(?m)^\.", b"..", mail.content) + b".\r\n")
         mail.sent_whole += 1
         if mail.impatient and mail.sent_whole == 1:
+            time.sleep(0.1)  # long enough to be accepted, mostly
             raise smtplib.SMTPServerDisconnected("this client waits no longer")
         code, words = smtp.getreply()
         mail.accepted = code == 250

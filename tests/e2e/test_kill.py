@@ -92,7 +92,7 @@ async def outcome(process: Process, sandbox: Sandbox, mails: int) -> tuple[dict[
     async def all_told() -> dict[str, str] | None:
         states = {fax["number"]: fax["state"] for fax in await fax_list(settings, 100)}
         done = set(states.values()) <= {"delivered", "uncertain"} and reports.is_dir()
-        return states if done and len(list(reports.glob("*"))) == mails else None
+        return states if done and len(list(reports.glob("report-*"))) == mails  # a correction may follow one else None
 
     states = await until(all_told)
     async with httpx.AsyncClient(trust_env=False) as http:
