@@ -92,7 +92,8 @@ async def outcome(process: Process, sandbox: Sandbox, mails: int) -> tuple[dict[
     async def all_told() -> dict[str, str] | None:
         states = {fax["number"]: fax["state"] for fax in await fax_list(settings, 100)}
         done = set(states.values()) <= {"delivered", "uncertain"} and reports.is_dir()
-        return states if done and len(list(reports.glob("report-*"))) == mails  # a correction may follow one else None
+        # Reports only: an uncertain fax that turns out delivered brings a correction as well.
+        return states if done and len(list(reports.glob("report-*"))) == mails else None
 
     states = await until(all_told)
     async with httpx.AsyncClient(trust_env=False) as http:
