@@ -200,6 +200,30 @@ class Language(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class MailDsn:
+    """What a sender asked to be told of a whole mail (RFC 3461 §4.3, §4.4); empty where nothing was asked."""
+
+    ret: str = ""
+    """``FULL`` or ``HDRS``: how much of the mail a report of failure gives back."""
+    envid: str = ""
+    """The sender's own id for this sending, in xtext."""
+
+
+@dataclass(frozen=True, slots=True)
+class RcptDsn:
+    """What a sender asked to be told of one recipient (RFC 3461 §4.1, §4.2); empty where nothing was asked."""
+
+    notify: str = ""
+    """``NEVER``, or of ``SUCCESS``, ``FAILURE`` and ``DELAY`` those that are wanted, with commas."""
+    orcpt: str = ""
+    """The recipient as the sender wrote it: a type, a semicolon, an address in xtext."""
+
+    @property
+    def asks(self) -> bool:
+        return bool(self.notify or self.orcpt)
+
+
+@dataclass(frozen=True, slots=True)
 class PushedStatus:
     """One ``OUTGOING_FAX`` element of a push, as understood."""
 

@@ -5,7 +5,8 @@ they mean.
 """
 
 import re
-from dataclasses import dataclass
+
+from fax_bridge.fax import MailDsn, RcptDsn
 
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")  # RFC 3461 §4: printable but + and =, or +HH
 _ORCPT = re.compile(r"[A-Za-z0-9-]{1,40};(.+)")
@@ -16,26 +17,6 @@ _EVENTS = frozenset({"SUCCESS", "FAILURE", "DELAY"})
 
 class BadOption(ValueError):
     """A parameter is not what its standard says; the words are for the client."""
-
-
-@dataclass(frozen=True, slots=True)
-class MailDsn:
-    """What holds for the whole mail; empty where nothing was asked."""
-
-    ret: str = ""
-    """``FULL`` or ``HDRS``: how much of the mail a report of failure gives back."""
-    envid: str = ""
-    """The sender's own id for this sending, in xtext."""
-
-
-@dataclass(frozen=True, slots=True)
-class RcptDsn:
-    """What holds for one recipient; empty where nothing was asked."""
-
-    notify: str = ""
-    """``NEVER``, or of ``SUCCESS``, ``FAILURE`` and ``DELAY`` those that are wanted, with commas."""
-    orcpt: str = ""
-    """The recipient as the sender wrote it: a type, a semicolon, an address in xtext."""
 
 
 def read_mail_dsn(ret: str, envid: str) -> MailDsn:

@@ -7,7 +7,6 @@ not before.
 
 import asyncio
 import contextlib
-import json
 import socket
 import stat
 from collections.abc import Callable, Coroutine
@@ -23,7 +22,7 @@ from fax_bridge.email_to_fax.incoming import LOCAL_ERROR, Incoming, reason_of
 from fax_bridge.email_to_fax.smtp_connection import SHUTTING_DOWN, Connection
 from fax_bridge.email_to_fax.smtp_limits import Room, Sessions
 from fax_bridge.email_to_fax.smtp_session import LmtpSession, SmtpSession
-from fax_bridge.email_to_fax.transaction import Transaction
+from fax_bridge.email_to_fax.transaction import Recipient, Transaction
 from fax_bridge.eventlog import event
 from fax_bridge.fax import now
 from fax_bridge.setting_types import UNIX, Listen, UnixSocket
@@ -170,9 +169,9 @@ class Intake:
     ) -> messages.NewMessage:
         """One fax for each distinct number; two addresses that mean the same number are one fax."""
         mail_from = transaction.mail_from or ""
-        by_number: dict[str, list[str]] = {}
+        by_number: dict[str, list[Recipient]] = {}
         for recipient in transaction.recipients:
-            by_number.setdefault(recipient.number, []).append(recipient.address)
+            by_number.setdefault(recipient.number, []).append(recipient)
         return messages.NewMessage(
             id=mail.id,
             account=sender.account,
@@ -180,16 +179,18 @@ class Intake:
             client=client,
             content=content,
             language=sender.language or self.settings.reports.language,
-            options={key: value for key, value in _options(sender, transaction).items() if value},
+            options={key: value for key, value in _options(sender).items() if value},
+            dsn=transaction.dsn,
             give_up_at=now() + int(self.settings.faxmax.queue_lifetime * 1000),
             faxes=tuple(
                 messages.NewFax(
                     id=str(ULID()),
                     number=number,
-                    recipients=tuple(dict.fromkeys(addresses)),
+                    recipients=tuple(dict.fromkeys(one.address for one in recipients)),
                     repeat_key=mail.digest.key(mail_from=mail_from, number=number, client=client),
+                    dsn={one.address: one.dsn for one in recipients if one.dsn.asks},
                 )
-                for number, addresses in by_number.items()
+                for number, recipients in by_number.items()
             ),
             staged_pieces=mail.staged_pieces,
             staged_bytes=mail.staged_bytes,
@@ -202,21 +203,9 @@ class Intake:
         return task
 
 
-def _options(sender: Sender, transaction: Transaction) -> dict[str, str]:
-    """What goes with the message: how it is sent, and what its sender asked to be told (RFC 3461)."""
-    asked = {
-        one.address: {"notify": one.dsn.notify, "orcpt": one.dsn.orcpt}
-        for one in transaction.recipients
-        if one.dsn.notify or one.dsn.orcpt
-    }
-    return {
-        "cli": sender.cli,
-        "paper_size": sender.paper_size or "",
-        "resolution": sender.resolution or "",
-        "dsn_ret": transaction.dsn.ret,
-        "dsn_envid": transaction.dsn.envid,
-        "dsn_rcpt": json.dumps(asked, ensure_ascii=False) if asked else "",
-    }
+def _options(sender: Sender) -> dict[str, str]:
+    """How this sender's faxes are sent."""
+    return {"cli": sender.cli, "paper_size": sender.paper_size or "", "resolution": sender.resolution or ""}
 
 
 def _bind(path: Path, mode: int) -> socket.socket:

@@ -7,7 +7,8 @@ are let pass, because scanners send them.
 import re
 from dataclasses import dataclass
 
-from fax_bridge.email_to_fax.dsn_options import BadOption, MailDsn, RcptDsn, read_mail_dsn, read_rcpt_dsn
+from fax_bridge.email_to_fax.dsn_options import BadOption, read_mail_dsn, read_rcpt_dsn
+from fax_bridge.fax import MailDsn, RcptDsn
 
 _QUOTED = r'"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"'
 _WORD = r'[^\s"<>()\[\]\\,:;@\x00-\x1f\x7f]+'

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from aiosmtpd.smtp import Envelope
 
-from fax_bridge.email_to_fax.dsn_options import MailDsn, RcptDsn
 from fax_bridge.email_to_fax.incoming import Incoming
 from fax_bridge.email_to_fax.smtp_limits import Pace
+from fax_bridge.fax import MailDsn, RcptDsn
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """A mail and its faxes as rows: accepted, made into a document, ended, reported."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Row, delete, exists, func, insert, select, update
@@ -9,7 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ulid import ULID
 
 from fax_bridge.errors import Temporary
-from fax_bridge.fax import FAX_ENDS, Fate, FateKind, FaxState, Instant, MessageState, ResultClass, now
+from fax_bridge.fax import (
+    FAX_ENDS,
+    Fate,
+    FateKind,
+    FaxState,
+    Instant,
+    MailDsn,
+    MessageState,
+    RcptDsn,
+    ResultClass,
+    now,
+)
 from fax_bridge.store import outbox
 from fax_bridge.store.lease import Lease, LeaseLost, Queue, finish
 from fax_bridge.store.schema import document, fax, fax_event, message, message_piece
@@ -30,6 +41,8 @@ class NewFax:
     """The addresses of the RCPT commands that mean this number."""
     repeat_key: str = ""
     """Equal for the same mail to the same number (:mod:`fax_bridge.email_to_fax.repeats`); empty: never."""
+    dsn: Mapping[str, RcptDsn] = field(default_factory=dict)
+    """By address, what the sender asked to be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +59,7 @@ class NewMessage:
     faxes: tuple[NewFax, ...]
     staged_pieces: int = 0
     staged_bytes: int = 0
+    dsn: MailDsn = field(default_factory=MailDsn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +127,8 @@ async def _insert(tx: Tx, new: NewMessage, at: Instant) -> None:
             size=new.staged_bytes + len(new.content),
             language=new.language,
             options=new.options,
+            dsn_ret=new.dsn.ret,
+            dsn_envid=new.dsn.envid,
             due_at=at,
         )
     )
@@ -124,6 +140,7 @@ async def _insert(tx: Tx, new: NewMessage, at: Instant) -> None:
                 "id": one.id, "message_id": new.id, "account": new.account, "number": one.number,
                 "recipients": list(one.recipients), "state": FaxState.QUEUED, "accepted_at": at,
                 "repeat_key": one.repeat_key, "give_up_at": new.give_up_at,
+                "dsn": {address: asdict(dsn) for address, dsn in one.dsn.items()} or None,
             }
             for one in new.faxes
         ],

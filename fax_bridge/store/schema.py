@@ -70,8 +70,10 @@ account = Table(
     Column("reason", Text, nullable=False, server_default=""),
     Column("changed_at", BigInteger, nullable=False),
     Column("fingerprint", String(64), nullable=False, server_default=""),
+    Column("next_at", BigInteger, nullable=False, server_default="0"),
     one_of("state", AccountState),
 )
+"""``next_at``: with a rate limit, the instant that the next fax would be due if all went at that rate."""
 
 message = Table(
     "message",
@@ -86,6 +88,8 @@ message = Table(
     Column("size", BigInteger, nullable=False),
     Column("language", String(8), nullable=False),
     Column("options", JSON, nullable=False),
+    Column("dsn_ret", String(4), nullable=False, server_default=""),
+    Column("dsn_envid", Text, nullable=False, server_default=""),
     Column("subject", Text, nullable=False, server_default=""),
     Column("header_message_id", Text, nullable=False, server_default=""),
     Column("header_references", Text, nullable=False, server_default=""),
@@ -133,6 +137,7 @@ fax = Table(
     Column("account", String(64), nullable=False),
     Column("number", String(20), nullable=False),
     Column("recipients", JSON, nullable=False),
+    Column("dsn", JSON(none_as_null=True)),
     Column("state", String(16), nullable=False),
     Column("result", String(16)),
     Column("detail", Text, nullable=False, server_default=""),
@@ -146,6 +151,7 @@ fax = Table(
     Column("tried_count", Integer),
     Column("accepted_at", BigInteger, nullable=False),
     Column("give_up_at", BigInteger, nullable=False),
+    Column("send_at", BigInteger),
     Column("submitting_at", BigInteger),
     Column("submitted_at", BigInteger),
     Column("promised_at", BigInteger),
@@ -172,6 +178,12 @@ fax = Table(
         sqlite_where=text("state = 'queued'"),
         postgresql_where=text("state = 'queued'"),
     ),
+    Index(
+        "ix_fax_in_hand",
+        "account",
+        sqlite_where=text("owner IS NOT NULL AND state IN ('queued', 'submitting')"),
+        postgresql_where=text("owner IS NOT NULL AND state IN ('queued', 'submitting')"),
+    ),
     Index("ix_fax_provider", "provider_id", unique=True),
     Index("ix_fax_repeat", "repeat_key", "accepted_at"),
     Index(
@@ -181,6 +193,8 @@ fax = Table(
         postgresql_where=text("state IN ('unknown', 'uncertain')"),
     ),
 )
+"""``dsn`` holds, by address, the NOTIFY and ORCPT of each recipient that gave any (RFC 3461); ``send_at`` is the
+earliest instant at which it may go out."""
 
 fax_event = Table(
     "fax_event",

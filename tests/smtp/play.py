@@ -202,8 +202,12 @@ async def _look(store: Store, place: str, text: str) -> None:
         elif what == "to":
             addresses = (await conn.execute(select(fax.c.recipients).where(fax.c.message_id == row.id))).scalars()
             assert sorted(a for one in addresses for a in one) == sorted(expected.split(", ")), place
-        elif what == "option":
-            key, _, value = expected.partition(" ")
-            assert row.options.get(key, "") == value, place
+        elif what == "asked":
+            assert f"{row.dsn_ret} {row.dsn_envid}".strip() == expected, place
+        elif what == "notify":
+            address, _, value = expected.partition(" ")
+            asked = (await conn.execute(select(fax.c.dsn).where(fax.c.message_id == row.id))).scalars()
+            told = {key: dsn for one in asked if one for key, dsn in one.items()}.get(address, {})
+            assert f"{told.get('notify', '')} {told.get('orcpt', '')}".strip() == value, place
         else:
             raise ValueError(f"{place}: {text}")

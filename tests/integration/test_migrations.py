@@ -1,0 +1,107 @@
+"""A database of an older release: it brings itself up to date, and what was under way in it goes on."""
+
+import json
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from fax_bridge.errors import BridgeError
+from fax_bridge.fax import now
+from fax_bridge.store import faxes, messages
+from fax_bridge.store.engines import engines_of
+from fax_bridge.store.lease import claim
+from fax_bridge.store.schema import fax, message
+from fax_bridge.store.store import Store
+
+MIGRATIONS = Path(messages.__file__).with_name("migrations")
+
+OLD_ROWS = (
+    (
+        "INSERT INTO message (id, account, state, accepted_at, mail_from, client, size, language, options, due_at)"
+        " VALUES ('01OLDMESSAGE00000000000001', 'default', 'ready', :at, 'ayse@example.com', '127.0.0.1', 3, 'tr',"
+        " :options, NULL)"
+    ),
+    "INSERT INTO document (message_id, pdf) VALUES ('01OLDMESSAGE00000000000001', '%PDF')",
+    (
+        "INSERT INTO fax (id, message_id, account, number, recipients, state, accepted_at, give_up_at, due_at)"
+        " VALUES ('01OLDFAX000000000000000001', '01OLDMESSAGE00000000000001', 'default', '902163334455',"
+        " :recipients, 'queued', :at, :later, :at)"
+    ),
+)
+"""A queued fax as release 0001 wrote it: what its sender asked to be told is a string among the options."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/old.db"
+    found: str = request.getfixturevalue("postgresql_url")
+    return found
+
+
+async def _of_the_first_release(url: str) -> None:
+    asked = {"902163334455@fax.example.com": {"notify": "NEVER", "orcpt": "rfc822;A+2Bb"}}
+    options = {"cli": "902162222525", "dsn_ret": "HDRS", "dsn_envid": "Ab", "dsn_rcpt": json.dumps(asked)}
+    values = {
+        "at": now(),
+        "later": now() + 3_600_000,
+        "options": json.dumps(options),
+        "recipients": json.dumps(["902163334455@fax.example.com"]),
+    }
+
+    def upgrade(conn: Connection) -> None:
+        config = Config(attributes={"connection": conn})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("path_separator", "os")
+        command.upgrade(config, "0001")
+
+    engines = await engines_of(url, exclusive=True)
+    async with engines.writer.begin() as conn:
+        await conn.run_sync(upgrade)
+        for row in OLD_ROWS:
+            statement = text(row)
+            await conn.execute(statement, {key: values[key] for key in statement.compile().params})
+    await engines.dispose()
+
+
+async def _one(conn: AsyncConnection) -> tuple[object, ...]:
+    asked = select(message.c.options, message.c.dsn_ret, message.c.dsn_envid, fax.c.dsn)
+    return tuple((await conn.execute(asked.join(fax, fax.c.message_id == message.c.id))).one())
+
+
+async def test_a_fax_under_way_survives_the_upgrade_of_its_database(url: str) -> None:
+    """It can be claimed and handed over, and what its sender asked to be told has moved to where reports look."""
+    await _of_the_first_release(url)
+    store = await Store.open(url)
+    try:
+        async with store.read() as conn:
+            assert await _one(conn) == (
+                {"cli": "902162222525"}, "HDRS", "Ab",
+                {"902163334455@fax.example.com": {"notify": "NEVER", "orcpt": "rfc822;A+2Bb"}},
+            )  # fmt: skip
+        [(lease, row)] = await store.write(
+            lambda tx: claim(tx, faxes.SUBMIT, owner="me", lease_ms=60_000, limit=4, lane="default")
+        )
+        assert row.number == "902163334455"
+        assert await store.write(lambda tx: faxes.submitting(tx, lease=lease)) == 1
+    finally:
+        await store.close()
+
+
+async def test_a_database_of_a_later_release_is_not_touched(url: str) -> None:
+    """The words say what to do, and the database is as it was."""
+    await _of_the_first_release(url)
+    engines = await engines_of(url, exclusive=True)
+    async with engines.writer.begin() as conn:
+        await conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    await engines.dispose()
+    with pytest.raises(BridgeError, match=r"newer \(9999\) than this program"):
+        await Store.open(url)
+    engines = await engines_of(url, exclusive=True)
+    async with engines.readers.connect() as conn:
+        assert (await conn.execute(text("SELECT version_num FROM alembic_version"))).scalar() == "9999"
+    await engines.dispose()
