@@ -30,7 +30,7 @@ from fax_bridge.mail.outgoing import Outgoing
 from fax_bridge.mail.relay import Relay
 from fax_bridge.mail.words import Words
 from fax_bridge.settings import Settings
-from fax_bridge.store import accounts, faxes, messages, outbox, pushes, schema
+from fax_bridge.store import accounts, faxes, intake, messages, outbox, pushes, schema
 from fax_bridge.store.lease import Queue, free_all
 from fax_bridge.store.retention import Kept, purge
 from fax_bridge.store.store import Store, Tx
@@ -127,7 +127,7 @@ async def serve(settings: Settings) -> None:
 
 async def _begin(tx: Tx, settings: Settings, alone: bool) -> None:
     """What a start owes to the run before it."""
-    await messages.purge_staged(tx, before=now() - STAGED_FOR)
+    await intake.purge_staged(tx, before=now() - STAGED_FOR)
     if alone:
         await free_all(tx, [schema.message, schema.fax, schema.push, schema.received, schema.outbox])
     names = settings.faxmax.account_names
@@ -140,7 +140,7 @@ async def _purge_forever(settings: Settings, store: Store) -> None:
     while True:
         try:
             await purge(store, kept)
-            await store.write(lambda tx: messages.purge_staged(tx, before=now() - STAGED_FOR))
+            await store.write(lambda tx: intake.purge_staged(tx, before=now() - STAGED_FOR))
         except Exception:  # this task's edge: a database out of reach is waited out
             log.exception("purge failed")
         await asyncio.sleep(PURGE_EVERY)

@@ -7,7 +7,6 @@ session is the same whatever the size of its mail.
 
 import asyncio
 import contextlib
-from functools import partial
 
 import structlog
 from ulid import ULID
@@ -15,12 +14,12 @@ from ulid import ULID
 from fax_bridge.email_to_fax.repeats import MailDigest
 from fax_bridge.email_to_fax.smtp_data import BareNewlines
 from fax_bridge.settings import Smtp
-from fax_bridge.store import messages
+from fax_bridge.store import intake
 from fax_bridge.store.store import Store
 
 log = structlog.get_logger("smtp")
 
-MOST_HELD = 2 * messages.PIECE
+MOST_HELD = 2 * intake.PIECE
 """Bytes that wait behind a write under way before the client is made to wait."""
 
 TOO_LARGE = "552 5.3.4 the mail is larger than {limit} bytes"
@@ -42,7 +41,7 @@ class Incoming:
         self._store = store
         self._settings = settings
         self._held = bytearray()
-        self._staging: asyncio.Task[int] | None = None
+        self._staging: asyncio.Task[None] | None = None
         self._newlines = BareNewlines() if settings.bare_newline == "reject" else None
 
     async def add(self, data: bytes) -> None:
@@ -56,7 +55,7 @@ class Incoming:
         if self._newlines:
             self._newlines.feed(data)
         self._held += data
-        due = self.size > self._settings.spool_memory and len(self._held) >= messages.PIECE
+        due = self.size > self._settings.spool_memory and len(self._held) >= intake.PIECE
         # While one write is under way the next one grows: a busy store gets fewer and larger ones.
         if due and (self._staging is None or self._staging.done() or len(self._held) >= MOST_HELD):
             await self._spill()
@@ -76,19 +75,19 @@ class Incoming:
         await self._staged()
         if self.staged_pieces:
             with contextlib.suppress(Exception):
-                await self._store.write(partial(messages.unstage, message_id=self.id))
+                await self._store.write_each(intake.unstage, self.id)
 
     async def _spill(self) -> None:
         """Begin to write all whole pieces, once the write before it is done."""
         await self._staged()
         if self.refusal:
             return
-        length = len(self._held) // messages.PIECE * messages.PIECE
+        length = len(self._held) // intake.PIECE * intake.PIECE
         data = bytes(memoryview(self._held)[:length])
         del self._held[:length]
-        stage = partial(messages.stage, message_id=self.id, first=self.staged_pieces, data=data)
-        self._staging = asyncio.create_task(self._store.write(stage))
-        self.staged_pieces += length // messages.PIECE
+        part = intake.Staged(self.id, self.staged_pieces, data)
+        self._staging = asyncio.create_task(self._store.write_each(intake.stage, part))
+        self.staged_pieces += length // intake.PIECE
         self.staged_bytes += length
 
     async def _staged(self) -> None:

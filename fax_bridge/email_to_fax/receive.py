@@ -10,7 +10,6 @@ import contextlib
 import socket
 import stat
 from collections.abc import Callable, Coroutine
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from fax_bridge.eventlog import event
 from fax_bridge.fax import now
 from fax_bridge.setting_types import UNIX, Listen, UnixSocket
 from fax_bridge.settings import Sender, Settings
-from fax_bridge.store import messages
+from fax_bridge.store import intake
 from fax_bridge.store.store import Store
 
 log = structlog.get_logger("smtp")
@@ -152,8 +151,7 @@ class Intake:
                 self.forget(mail)
                 return mail.refusal or NOT_ALLOWED.reply
             new = self._message(sender, transaction, client, mail, content)
-            window = int(self.settings.smtp.repeat_window * 1000)
-            accepted = await self._store.write(partial(messages.accept, new=new, repeat_window=window))
+            accepted = await self._store.write_each(intake.accept, new)
         except Exception as error:
             # The commit may have come through all the same, so its pieces stay: the purge knows which belong to none.
             bug = None if hasattr(error, "orig") else error  # the database's faults tell enough by their words
@@ -166,13 +164,13 @@ class Intake:
 
     def _message(
         self, sender: Sender, transaction: Transaction, client: str, mail: Incoming, content: bytes
-    ) -> messages.NewMessage:
+    ) -> intake.NewMessage:
         """One fax for each distinct number; two addresses that mean the same number are one fax."""
         mail_from = transaction.mail_from or ""
         by_number: dict[str, list[Recipient]] = {}
         for recipient in transaction.recipients:
             by_number.setdefault(recipient.number, []).append(recipient)
-        return messages.NewMessage(
+        return intake.NewMessage(
             id=mail.id,
             account=sender.account,
             mail_from=mail_from,
@@ -181,9 +179,10 @@ class Intake:
             language=sender.language or self.settings.reports.language,
             options={key: value for key, value in _options(sender).items() if value},
             dsn=transaction.dsn,
+            repeat_window=int(self.settings.smtp.repeat_window * 1000),
             give_up_at=now() + int(self.settings.faxmax.queue_lifetime * 1000),
             faxes=tuple(
-                messages.NewFax(
+                intake.NewFax(
                     id=str(ULID()),
                     number=number,
                     recipients=tuple(dict.fromkeys(one.address for one in recipients)),

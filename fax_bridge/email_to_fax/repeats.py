@@ -20,13 +20,13 @@ class MailDigest:
     """Fed with the mail's bytes in any pieces; then :meth:`key` for each number."""
 
     def __init__(self) -> None:
-        self._whole = hashlib.sha256()
         self._header = bytearray()
+        """Empty again where it is too long to be looked through: then it is digested with the body."""
         self._body = hashlib.sha256()
         self._in_header = True
+        self._mail: bytes | None = None
 
     def update(self, data: bytes | bytearray | memoryview) -> None:
-        self._whole.update(data)
         if not self._in_header:
             self._body.update(data)
             return
@@ -34,26 +34,29 @@ class MailDigest:
         end = self._header.find(b"\r\n\r\n")
         if 0 <= end <= MAX_HEADER:
             self._in_header = False
-            self._body.update(self._header[end + 4 :])
+            self._body.update(bytes(self._header[end + 2 :]))
             del self._header[end + 2 :]
         elif len(self._header) > MAX_HEADER:
             self._in_header = False
+            self._body.update(self._header)
             self._header.clear()
 
     def key(self, *, mail_from: str, number: str, client: str) -> str:
-        """64 hexadecimal digits, equal for a repeat."""
-        found = _MESSAGE_ID.search(self._header)
-        if found:
-            parts = [
-                b"id",
-                found[1],
-                hashlib.sha256(b"".join(_kept(bytes(self._header)))).digest(),
-                self._body.digest(),
-            ]
-        else:
-            parts = [b"bytes", client.encode(), self._whole.digest()]
-        parts += [mail_from.lower().encode("utf-8", "surrogateescape"), number.encode()]
-        return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).hexdigest()
+        """64 hexadecimal digits, equal for a repeat. To be asked when all has been fed."""
+        if self._mail is None:
+            self._mail = self._of_mail(client)
+        return _digest(self._mail, mail_from.lower().encode("utf-8", "surrogateescape"), number.encode()).hex()
+
+    def _of_mail(self, client: str) -> bytes:
+        header = bytes(self._header)
+        if found := _MESSAGE_ID.search(header):
+            return _digest(b"id", found[1], b"".join(_kept(header)), self._body.digest())
+        return _digest(b"bytes", client.encode(), header, self._body.digest())
+
+
+def _digest(*parts: bytes) -> bytes:
+    """Each part with its length, so that no two lists of parts are one text."""
+    return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).digest()
 
 
 def _kept(header: bytes) -> list[bytes]:

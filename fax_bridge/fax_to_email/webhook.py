@@ -6,7 +6,6 @@ is a plain 404. FaxMAX repeats a push that got no 200, so only failing to store 
 
 import hmac
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 import structlog
 from pydantic import SecretStr
@@ -40,7 +39,7 @@ def webhook(settings: Settings, store: Store, ready: Callable[[], Awaitable[bool
             return Response(status_code=413)
         push_id = str(ULID())
         try:
-            await store.write(partial(pushes.journal, push_id=push_id, client=client, body=body))
+            await store.write_each(pushes.journal, pushes.NewPush(push_id, client, body))
         except Exception:  # the webhook's edge: FaxMAX keeps what we could not store, and comes again
             log.exception("push not stored")
             return Response(status_code=503, headers={"Retry-After": "30"})

@@ -16,6 +16,9 @@ from sqlalchemy.pool import StaticPool
 
 from fax_bridge.errors import BridgeError
 
+LOG_KEPT = 64 * 1024 * 1024
+"""Bytes that SQLite's log may keep on the disk once it begins anew; a burst may make it longer for a while."""
+
 log = structlog.get_logger("store")
 
 
@@ -29,6 +32,8 @@ class Engines:
     readers: AsyncEngine
     lock: BinaryIO | None
     """Held by the only daemon of a SQLite file; ``None`` where many nodes may share the database."""
+    file: Path | None = None
+    """That of SQLite."""
 
     @property
     def shared(self) -> bool:
@@ -67,7 +72,9 @@ def _sqlite(path: Path, *, exclusive: bool) -> Engines:
     for engine, begin in ((writer, "BEGIN IMMEDIATE"), (readers, "BEGIN")):
         event.listen(engine.sync_engine, "connect", _set_pragmas)
         event.listen(engine.sync_engine, "begin", _beginner(begin))
-    return Engines(writer, readers, lock)
+    if exclusive:
+        event.listen(writer.sync_engine, "connect", _leave_checkpoints)
+    return Engines(writer, readers, lock, path)
 
 
 def _lock(path: Path) -> BinaryIO:
@@ -97,6 +104,14 @@ def _set_pragmas(dbapi_connection: Any, _record: object) -> None:
         "busy_timeout=30000",
     ):
         cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _leave_checkpoints(dbapi_connection: Any, _record: object) -> None:
+    """The daemon's writer leaves them to :mod:`fax_bridge.store.checkpoints`; a command beside it cares for its own."""
+    cursor = dbapi_connection.cursor()
+    cursor.execute("PRAGMA wal_autocheckpoint=0")
+    cursor.execute(f"PRAGMA journal_size_limit={LOG_KEPT}")
     cursor.close()
 
 

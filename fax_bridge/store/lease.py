@@ -5,6 +5,8 @@ dies simply lets it run out, and the row is due again. Every write of a worker n
 number (*fencing*), so that one that was paused past its lease changes nothing.
 """
 
+import os
+import platform
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +14,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Table, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from ulid import ULID
 
 from fax_bridge.errors import BridgeError
 from fax_bridge.fax import Instant, now
-from fax_bridge.store.store import Tx
+from fax_bridge.store.tx import Tx
+
+
+def owner_name() -> str:
+    """A name no other worker or node has, and from which a person sees where it ran."""
+    return f"{platform.node()[:12]}-{os.getpid()}-{str(ULID())[-8:]}"
 
 
 class LeaseLost(BridgeError):

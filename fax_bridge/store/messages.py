@@ -1,23 +1,18 @@
-"""A mail and its faxes as rows: accepted, made into a document, ended, reported."""
+"""A mail and its faxes as rows, once it is accepted: made into a document, ended, reported."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, func, insert, select, update
+from sqlalchemy import Row, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from ulid import ULID
 
-from fax_bridge.errors import Temporary
 from fax_bridge.fax import (
     FAX_ENDS,
     Fate,
     FateKind,
     FaxState,
-    Instant,
-    MailDsn,
     MessageState,
-    RcptDsn,
     ResultClass,
     now,
 )
@@ -26,40 +21,8 @@ from fax_bridge.store.lease import Lease, LeaseLost, Queue, finish
 from fax_bridge.store.schema import document, fax, fax_event, message, message_piece
 from fax_bridge.store.store import Tx
 
-PIECE = 128 * 1024
-"""Bytes of one stored piece of a mail."""
-
 PREPARE = Queue("prepare", message, message.c.state == MessageState.ACCEPTED)
 REPORT = Queue("report", message, message.c.state.in_([MessageState.ENDED, MessageState.CORRECTING]))
-
-
-@dataclass(frozen=True, slots=True)
-class NewFax:
-    id: str
-    number: str
-    recipients: tuple[str, ...]
-    """The addresses of the RCPT commands that mean this number."""
-    repeat_key: str = ""
-    """Equal for the same mail to the same number (:mod:`fax_bridge.email_to_fax.repeats`); empty: never."""
-    dsn: Mapping[str, RcptDsn] = field(default_factory=dict)
-    """By address, what the sender asked to be told."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewMessage:
-    id: str
-    account: str
-    mail_from: str
-    client: str
-    content: bytes
-    """The mail, or its end, where the pieces before it are staged already."""
-    language: str
-    options: dict[str, str]
-    give_up_at: Instant
-    faxes: tuple[NewFax, ...]
-    staged_pieces: int = 0
-    staged_bytes: int = 0
-    dsn: MailDsn = field(default_factory=MailDsn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,111 +32,6 @@ class Headers:
     subject: str
     message_id: str
     references: str
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """What became of an accepted mail: the faxes that are new, and those that it only repeats."""
-
-    message_id: str
-    faxes: tuple[NewFax, ...]
-    repeated: tuple[str, ...]
-    """Ids of faxes of an earlier message that this mail asks for again, because its client never heard our 250."""
-
-
-async def accept(tx: Tx, new: NewMessage, *, repeat_window: int = 0) -> Accepted:
-    """The message and one fax per number; once this is committed, the client gets its 250.
-
-    A recipient whose fax was accepted less than ``repeat_window`` milliseconds ago gets no second one; if that holds
-    for all of them, no message is kept at all.
-    """
-    at = now()
-    known = {one.id: await _accepted_before(tx, one, at - repeat_window) for one in new.faxes}
-    repeated = tuple(fax_id for fax_id in known.values() if fax_id)
-    fresh = tuple(one for one in new.faxes if not known[one.id])
-    if fresh:
-        await _all_staged(tx, new)
-        await _insert(tx, replace(new, faxes=fresh), at)
-    else:
-        await unstage(tx, new.id)
-    return Accepted(new.id, fresh, repeated)
-
-
-async def _all_staged(tx: Tx, new: NewMessage) -> None:
-    """A mail whose first pieces were purged meanwhile (the clock jumped) is not whole: the client keeps it."""
-    if new.staged_pieces:
-        count = select(func.count()).where(message_piece.c.message_id == new.id)
-        if (await tx.conn.execute(count)).scalar() != new.staged_pieces:
-            raise Temporary(f"message {new.id}: some of its staged pieces are gone")
-
-
-async def _accepted_before(tx: Tx, one: NewFax, since: Instant) -> str | None:
-    if not one.repeat_key:
-        return None
-    same = select(fax.c.id).where(fax.c.repeat_key == one.repeat_key, fax.c.accepted_at >= since)
-    found: str | None = (await tx.conn.execute(same.limit(1))).scalar()
-    return found
-
-
-async def _insert(tx: Tx, new: NewMessage, at: Instant) -> None:
-    await tx.conn.execute(
-        insert(message).values(
-            id=new.id,
-            account=new.account,
-            state=MessageState.ACCEPTED,
-            accepted_at=at,
-            mail_from=new.mail_from,
-            client=new.client,
-            size=new.staged_bytes + len(new.content),
-            language=new.language,
-            options=new.options,
-            dsn_ret=new.dsn.ret,
-            dsn_envid=new.dsn.envid,
-            due_at=at,
-        )
-    )
-    await stage(tx, message_id=new.id, first=new.staged_pieces, data=new.content)
-    await tx.conn.execute(
-        insert(fax),
-        [
-            {
-                "id": one.id, "message_id": new.id, "account": new.account, "number": one.number,
-                "recipients": list(one.recipients), "state": FaxState.QUEUED, "accepted_at": at,
-                "repeat_key": one.repeat_key, "give_up_at": new.give_up_at,
-                "dsn": {address: asdict(dsn) for address, dsn in one.dsn.items()} or None,
-            }
-            for one in new.faxes
-        ],
-    )  # fmt: skip
-    await tx.conn.execute(
-        insert(fax_event),
-        [{"fax_id": one.id, "at": at, "state": FaxState.QUEUED, "note": "accepted"} for one in new.faxes],
-    )
-    tx.wake(PREPARE.name)
-
-
-async def stage(tx: Tx, *, message_id: str, first: int, data: bytes) -> int:
-    """Keep a part of a mail under the id that it will have, as pieces from number ``first`` on; how many they are."""
-    starts = range(0, max(len(data), 1), PIECE)
-    pieces = [
-        {"message_id": message_id, "seq": seq, "data": data[start : start + PIECE]}
-        for seq, start in enumerate(starts, first)
-    ]
-    await tx.conn.execute(insert(message_piece), pieces)
-    return len(pieces)
-
-
-async def unstage(tx: Tx, message_id: str) -> None:
-    """The mail was refused, or its client went away."""
-    await tx.conn.execute(delete(message_piece).where(message_piece.c.message_id == message_id))
-
-
-async def purge_staged(tx: Tx, *, before: Instant) -> int:
-    """Drop the pieces of mails that began before that instant and never became messages; how many they were."""
-    oldest_kept = str(ULID.from_timestamp(before / 1000))[:10]  # the time of a ULID is its first ten letters
-    orphaned = message_piece.c.message_id.not_in(select(message.c.id))
-    gone = await tx.conn.execute(delete(message_piece).where(message_piece.c.message_id < oldest_kept, orphaned))
-    return gone.rowcount
 
 
 async def content(conn: AsyncConnection, message_id: str) -> bytes:

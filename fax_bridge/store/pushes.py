@@ -1,5 +1,7 @@
 """Pushes and received faxes as rows: the journal of what FaxMAX told, and what came of it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, insert, select, update
@@ -16,13 +18,29 @@ ANNOUNCED = Queue("announced", received, received.c.state == ReceivedState.WAITI
 CONVERT = Queue("convert", received, received.c.state == ReceivedState.RECEIVED)
 
 
-async def journal(tx: Tx, *, push_id: str, client: str, body: bytes) -> None:
-    """The raw body; once this is committed, FaxMAX gets its 200."""
+@dataclass(frozen=True, slots=True)
+class NewPush:
+    id: str
+    client: str
+    body: bytes
+    """As it came."""
+
+
+async def journal(tx: Tx, news: Sequence[NewPush]) -> Sequence[None]:
+    """The raw bodies; once this is committed, FaxMAX gets its 200."""
     at = now()
     await tx.conn.execute(
-        insert(push).values(id=push_id, received_at=at, client=client, body=body, state=PushState.STORED, due_at=at)
-    )
+        insert(push),
+        [
+            {
+                "id": new.id, "received_at": at, "client": new.client, "body": new.body,
+                "state": PushState.STORED, "due_at": at,
+            }
+            for new in news
+        ],
+    )  # fmt: skip
     tx.wake(EVENTS.name)
+    return [None] * len(news)
 
 
 async def body(conn: AsyncConnection, push_id: str) -> bytes:

@@ -4,18 +4,15 @@ A handler that raises costs its own row a delay and nobody else anything.
 """
 
 import asyncio
-import os
-import platform
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
 import structlog
 from sqlalchemy import Row
-from ulid import ULID
 
 from fax_bridge.fax import now
-from fax_bridge.store.lease import Lease, LeaseLost, Queue, backoff, claim, extend, finish, next_due
+from fax_bridge.store.lease import Lease, LeaseLost, Queue, backoff, claim, extend, finish, next_due, owner_name
 from fax_bridge.store.store import Store
 
 POLL = 1.0
@@ -30,11 +27,6 @@ Work = Row[Any]
 """The row in hand, without its large columns."""
 
 Handler = Callable[[Lease, Work], Awaitable[None]]
-
-
-def owner_name() -> str:
-    """A name no other worker has, and from which a person sees where it ran."""
-    return f"{platform.node()[:12]}-{os.getpid()}-{str(ULID())[-8:]}"
 
 
 class Worker:

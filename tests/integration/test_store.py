@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ulid import ULID
 from fax_bridge.errors import BridgeError
 from fax_bridge.fax import FaxState, PushedStatus, ResultClass, now
 from fax_bridge.settings import Settings
-from fax_bridge.store import accounts, faxes, messages, outbox, pushes
+from fax_bridge.store import accounts, faxes, intake, messages, outbox, pushes
 from fax_bridge.store.backup import back_up
 from fax_bridge.store.lease import Lease, LeaseLost, claim, finish
 from fax_bridge.store.retention import Kept, purge
@@ -38,7 +39,7 @@ NUMBER = "902163334455"
 
 async def accepted(store: Store, *ids: str, number: str = NUMBER) -> None:
     """A message with one fax for each id, its document made."""
-    new = messages.NewMessage(
+    new = intake.NewMessage(
         id="M" + ids[0],
         account="default",
         mail_from="ayse@example.com",
@@ -47,9 +48,9 @@ async def accepted(store: Store, *ids: str, number: str = NUMBER) -> None:
         language="tr",
         options={},
         give_up_at=now() + 60_000,
-        faxes=tuple(messages.NewFax(one, number, (f"{number}@fax.example.com",)) for one in ids),
+        faxes=tuple(intake.NewFax(one, number, (f"{number}@fax.example.com",)) for one in ids),
     )
-    await store.write(partial(messages.accept, new=new))
+    await store.write_each(intake.accept, new)
     ((lease, _),) = await store.write(partial(claim, queue=messages.PREPARE, owner="w", lease_ms=60_000, limit=1))
     headers = messages.Headers("x", "<a@b>", "")
     await store.write(
@@ -91,7 +92,7 @@ def pushed(provider_id: str, result: ResultClass | None = ResultClass.DELIVERED,
 
 
 async def take(store: Store, status: PushedStatus, push_id: str) -> str | None:
-    await store.write(partial(pushes.journal, push_id=push_id, client="x", body=b"[]"))
+    await store.write_each(pushes.journal, pushes.NewPush(push_id, "x", b"[]"))
     return await store.write(partial(faxes.take_status, pushed=status, push_id=push_id, seq=0, promises=PROMISES))
 
 
@@ -160,7 +161,7 @@ async def test_many_nodes_may_share_a_server(postgresql_url: str) -> None:
     one, two = await asyncio.gather(Store.open(postgresql_url), Store.open(postgresql_url))
     heard = two.waker(pushes.EVENTS.name)
     await asyncio.sleep(0.3)
-    await one.write(partial(pushes.journal, push_id="P1", client="x", body=b"[]"))
+    await one.write_each(pushes.journal, pushes.NewPush("P1", "x", b"[]"))
     async with asyncio.timeout(0.9):
         await heard.wait()
     await one.close()
@@ -215,7 +216,7 @@ async def test_a_newer_database_refuses_to_start(either_url: str, store: Store) 
 
 async def test_a_lease_is_exclusive_until_it_runs_out(store: Store) -> None:
     """A dead worker's row comes back by itself, and the dead one may write no more."""
-    await store.write(partial(pushes.journal, push_id="P1", client="x", body=b"[]"))
+    await store.write_each(pushes.journal, pushes.NewPush("P1", "x", b"[]"))
     take_one = partial(claim, queue=pushes.EVENTS, lease_ms=60_000, limit=5)
     ((first, _),) = await store.write(partial(take_one, owner="one"))
     assert await store.write(partial(take_one, owner="two")) == []
@@ -233,7 +234,7 @@ async def test_a_lease_is_exclusive_until_it_runs_out(store: Store) -> None:
 async def test_a_handler_that_raises_costs_its_row_a_delay_and_the_others_nothing(store: Store) -> None:
     """The worker's edge: a bug never ends the daemon, and the row is tried again."""
     for push_id in ("P1", "P2"):
-        await store.write(partial(pushes.journal, push_id=push_id, client="x", body=b"[]"))
+        await store.write_each(pushes.journal, pushes.NewPush(push_id, "x", b"[]"))
     seen: list[str] = []
     both = asyncio.Event()
 
@@ -269,7 +270,7 @@ async def test_work_that_arrives_wakes_its_worker_at_once(store: Store) -> None:
     task = asyncio.create_task(worker.run())
     await asyncio.sleep(0.1)
     before = loop.time()
-    await store.write(partial(pushes.journal, push_id="P1", client="x", body=b"[]"))
+    await store.write_each(pushes.journal, pushes.NewPush("P1", "x", b"[]"))
     async with asyncio.timeout(0.9):
         await begun.wait()
     await worker.stop(1)
@@ -280,17 +281,16 @@ async def test_work_that_arrives_wakes_its_worker_at_once(store: Store) -> None:
 async def test_a_mail_is_staged_in_pieces_and_what_never_was_accepted_is_purged(store: Store) -> None:
     """Constant memory for a large mail, and no orphans for ever."""
     early, new_id = str(ULID.from_timestamp(1_000_000)), str(ULID())
-    await store.write(partial(messages.stage, message_id=early, first=0, data=b"x"))
+    await store.write_each(intake.stage, intake.Staged(early, 0, b"x"))
     data = bytes(range(256)) * 2000
-    pieces = await store.write(partial(messages.stage, message_id=new_id, first=0, data=data))
-    assert pieces == 4
-    new = messages.NewMessage(
+    await store.write_each(intake.stage, intake.Staged(new_id, 0, data))
+    new = intake.NewMessage(
         id=new_id, account="default", mail_from="a@example.com", client="c", content=b"end", language="tr", options={},
-        give_up_at=now(), faxes=(messages.NewFax("F1", NUMBER, ("n@x",)),), staged_pieces=pieces,
+        give_up_at=now(), faxes=(intake.NewFax("F1", NUMBER, ("n@x",)),), staged_pieces=4,
         staged_bytes=len(data),
     )  # fmt: skip
-    await store.write(partial(messages.accept, new=new))
-    assert await store.write(partial(messages.purge_staged, before=now() + 1000)) == 1
+    await store.write_each(intake.accept, new)
+    assert await store.write(partial(intake.purge_staged, before=now() + 1000)) == 1
     async with store.read() as conn:
         assert await messages.content(conn, new_id) == data + b"end"
         assert await messages.content(conn, early) == b""
@@ -461,21 +461,21 @@ async def test_an_account_with_other_credentials_is_served_again_at_start(store:
 async def test_a_repeat_of_an_accepted_mail_makes_no_second_fax(store: Store) -> None:
     """Per recipient: what was accepted before is not accepted again, what is new is; outside the window all is new."""
 
-    def mail(message_id: str, **numbers: str) -> messages.NewMessage:
-        return messages.NewMessage(
+    def mail(message_id: str, **numbers: str) -> intake.NewMessage:
+        return intake.NewMessage(
             id=message_id, account="default", mail_from="a@example.com", client="c", content=b"x", language="tr",
             options={}, give_up_at=now() + 1000,
-            faxes=tuple(messages.NewFax(one, NUMBER, ("n@x",), key) for one, key in numbers.items()),
+            faxes=tuple(intake.NewFax(one, NUMBER, ("n@x",), key) for one, key in numbers.items()),
         )  # fmt: skip
 
-    async def accept(new: messages.NewMessage, window: int = 60_000) -> tuple[list[str], tuple[str, ...]]:
-        told = await store.write(partial(messages.accept, new=new, repeat_window=window))
+    async def accept(new: intake.NewMessage, window: int = 60_000) -> tuple[list[str], tuple[str, ...]]:
+        told = await store.write_each(intake.accept, replace(new, repeat_window=window))
         return [one.id for one in told.faxes], told.repeated
 
     assert await accept(mail("M1", A1="ka", B1="kb")) == (["A1", "B1"], ())
     assert await accept(mail("M2", A2="ka")) == ([], ("A1",))
     assert await accept(mail("M3", B3="kb", C3="kc")) == (["C3"], ("B1",))
-    assert await accept(mail("M4", A4="ka"), window=-1) == (["A4"], ())
+    assert await accept(mail("M4", A4="ka"), window=0) == (["A4"], ())
     async with store.read() as conn:
         kept = (await conn.execute(select(message.c.id).order_by(message.c.id))).scalars().all()
     assert kept == ["M1", "M3", "M4"]
@@ -549,7 +549,7 @@ async def test_a_backup_of_a_working_database_is_whole_and_opens(settings: Setti
 
 async def _write_on(store: Store) -> None:
     for n in range(1000):
-        await store.write(partial(pushes.journal, push_id=f"B{n}", client="x", body=b"[]" * 1000))
+        await store.write_each(pushes.journal, pushes.NewPush(f"B{n}", "x", b"[]" * 1000))
 
 
 # --- what a review found -----------------------------------------------------------------------------
@@ -565,9 +565,7 @@ async def test_a_full_disk_tells_no_caller_of_a_success_that_was_undone(tmp_path
 
     await store.write(limit)
     sizes = {"P1": 10, "P2": 1_000_000, "P3": 10}
-    writes = [
-        store.write(partial(pushes.journal, push_id=one, client="x", body=b"x" * size)) for one, size in sizes.items()
-    ]
+    writes = [store.write_each(pushes.journal, pushes.NewPush(one, "x", b"x" * size)) for one, size in sizes.items()]
     told = dict(zip(sizes, await asyncio.gather(*writes, return_exceptions=True), strict=True))
     async with store.read() as conn:
         kept = set((await conn.execute(select(push.c.id))).scalars())
@@ -643,7 +641,7 @@ async def test_nothing_is_begun_once_a_worker_was_told_to_stop(store: Store) -> 
         worker = Worker(store, pushes.EVENTS, handle, {None: 2})
         task = asyncio.create_task(worker.run())
         await asyncio.sleep(0.02)
-        await store.write(partial(pushes.journal, push_id=f"S{delay}", client="x", body=b"[]"))
+        await store.write_each(pushes.journal, pushes.NewPush(f"S{delay}", "x", b"[]"))
         await asyncio.sleep(delay)
         await worker.stop(5)
         before = len(done)
