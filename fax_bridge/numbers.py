@@ -6,6 +6,7 @@ plus; the reading that is a *valid* number wins over one that is merely *possibl
 """
 
 import re
+from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat
@@ -18,6 +19,7 @@ class BadNumber(ValueError):
     """What was written is no possible number; the text says why, fit for an SMTP reply (ASCII)."""
 
 
+@lru_cache(maxsize=4096)  # the same numbers come again and again, and a reading costs as much as the rest of a RCPT
 def read_number(text: str, region: str) -> str:
     """The E.164 digits of a number as people write it: ``0216…``, ``+90216…``, ``90216…``, ``0090216…``,
     with dots, dashes, blanks, slashes and brackets anywhere.

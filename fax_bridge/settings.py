@@ -5,6 +5,7 @@ not open the gateway. Where they come from is in :mod:`fax_bridge.setting_source
 """
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -353,8 +354,12 @@ class Sender(Section):
         return self
 
     def fits(self, mail_from: str) -> bool:
-        pattern = ".*".join(re.escape(piece) for piece in self.match.lower().split("*"))
-        return bool(re.fullmatch(pattern, mail_from.lower(), re.DOTALL))
+        return bool(_pattern(self.match).fullmatch(mail_from.lower()))
+
+
+@lru_cache(maxsize=4096)
+def _pattern(match: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(piece) for piece in match.lower().split("*")), re.DOTALL)
 
 
 class Route(Section):

@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fax_bridge.numbers import BadNumber, read_number
 from fax_bridge.setting_types import UNIX, Network
@@ -30,10 +31,15 @@ def _is_in(client: str, network: Network) -> bool:
     """``client`` is an IP address, or ``unix``, which only the word itself covers."""
     if client == UNIX or network == UNIX:
         return client == network
+    return _address(client) in network
+
+
+@lru_cache(maxsize=1024)
+def _address(client: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     address = ipaddress.ip_address(client)
     # A dual-stack socket shows IPv4 clients as ::ffff:a.b.c.d.
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address) in network
+    return mapped or address
 
 
 def number_of(settings: Settings, recipient: str) -> str | Refusal:

@@ -44,7 +44,7 @@ class Incoming:
         self._staging: asyncio.Task[None] | None = None
         self._newlines = BareNewlines() if settings.bare_newline == "reject" else None
 
-    async def add(self, data: bytes) -> None:
+    async def add(self, data: bytes | bytearray) -> None:
         """Take the next bytes; returns when more may be read from the client."""
         self.size += len(data)
         if self.size > self._settings.max_message_bytes:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket
 import stat
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,8 @@ class Intake:
         for session in tuple(self._sessions):
             session.hang_up(SHUTTING_DOWN)
         await self._left(1.0)
+        while any(session.accepting for session in self._sessions):  # noqa: ASYNC110 — as below
+            await asyncio.sleep(0.02)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _left(self, seconds: float) -> None:
@@ -130,20 +132,18 @@ class Intake:
 
     def forget(self, mail: Incoming) -> None:
         """The mail's client went away, or it was refused: drop what the store has of it, in the background."""
-        self._start(mail.abandon())
-
-    async def accept(self, transaction: Transaction, client: str, mail: Incoming) -> str:
-        """Commit the mail; the reply to its client. A client that goes away meanwhile does not stop the commit."""
-        return await asyncio.shield(self._start(self._accept(transaction, client, mail)))
+        task = asyncio.create_task(mail.abandon())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def handle_exception(self, error: Exception) -> str:
         """A bug: the client keeps the mail and comes again (RFC 5321 §4.2.1)."""
         log.error("session failed", exc_info=error)
         return LOCAL_ERROR
 
-    # --- the instant of acceptance --------------------------------------------------------------------
+    async def accept(self, transaction: Transaction, client: str, mail: Incoming) -> str:
+        """Commit the mail; the reply to its client. This is the instant of acceptance."""
 
-    async def _accept(self, transaction: Transaction, client: str, mail: Incoming) -> str:
         try:
             content = await mail.finish()
             sender = sender_of(self.settings, transaction.mail_from or "", client)
@@ -194,12 +194,6 @@ class Intake:
             staged_pieces=mail.staged_pieces,
             staged_bytes=mail.staged_bytes,
         )
-
-    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
 
 def _options(sender: Sender) -> dict[str, str]:

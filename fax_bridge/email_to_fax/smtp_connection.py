@@ -1,8 +1,8 @@
 """One SMTP connection: aiosmtpd's protocol with a command loop, a clock and a reader of our own.
 
-aiosmtpd 1.4.6 takes a bare LF for the end of a command, cancels a session whose client half-closes, and has no
-enhanced status codes. Here a command ends in CRLF or the session ends, a half-closed client still gets its replies, and
-what was read in large chunks beyond a mail's end waits for the next command.
+aiosmtpd 1.4.6 takes a bare LF for the end of a command, cancels a session whose client half-closes or goes away, and
+has no enhanced status codes. Here a command ends in CRLF or the session ends, a half-closed client still gets its
+replies, a commit under way comes to its end, and what was read beyond a mail's end waits for the next command.
 """
 
 import asyncio
@@ -21,8 +21,10 @@ from fax_bridge.settings import Settings
 
 log = structlog.get_logger("smtp")
 
-CHUNK = 256 * 1024
-"""The most bytes that are taken from the stream at once."""
+AHEAD = 256 * 1024
+"""Bytes that may wait to be looked at; a client that sends more waits for us."""
+LONGEST_LINE = 64 * 1024
+"""Octets that are waited through for a line end; a client that sends more is no mail server."""
 MAX_COMMAND = 2048
 """Octets of a command line: the 512 of RFC 5321 §4.5.3.1.4, and what SIZE, SMTPUTF8 and DSN add to it, with room."""
 LINGER = 10.0
@@ -64,8 +66,7 @@ class Connection(SMTP):
     """From the first octet to the last; :mod:`fax_bridge.email_to_fax.smtp_session` adds the commands."""
 
     greeting = "ESMTP"
-    # aiosmtpd makes its reader with this limit; the stream is paused when twice as much waits.
-    line_length_limit = 64 * 1024
+    hello = "EHLO"
 
     def __init__(self, decisions: Decisions) -> None:
         self._decisions = decisions
@@ -73,7 +74,7 @@ class Connection(SMTP):
         self.transaction = Transaction()
         self._smtp = decisions.settings.smtp
         super().__init__(
-            decisions,
+            None,  # aiosmtpd looks through its handler for hooks at each connection; there are none
             data_size_limit=self._smtp.max_message_bytes,
             enable_SMTPUTF8=self._smtp.smtputf8,
             hostname=self._smtp.domains[0],
@@ -85,11 +86,19 @@ class Connection(SMTP):
                 self._smtp_methods.pop(command)
         self.client = ""
         self._ahead = bytearray()
-        """Read from the stream, but not looked at yet."""
+        """Come in, but not looked at yet."""
+        self._searched = 0
+        """Bytes of it that hold no line end."""
+        self._more: asyncio.Future[None] | None = None
+        """Resolved when more has come, or nothing will."""
+        self._ended = False
+        """Nothing comes any more."""
+        self._held_off = False
+        """The client waits for us to look at what has come."""
         self._heard_at = self.loop.time()
         self._waiting = False
         """For the next command."""
-        self._accepting = False
+        self.accepting = False
         """The client waits for our commit, and may do so longer than we would for it."""
         self._closing = False
         self._retired = False
@@ -103,10 +112,49 @@ class Connection(SMTP):
         self.client = str(peer[0]) if isinstance(peer, tuple) else UNIX
         super().connection_made(transport)
 
+    def data_received(self, data: bytes) -> None:
+        self._ahead += data
+        self._heard_at = self.loop.time()
+        if len(self._ahead) > AHEAD and not self._held_off:
+            self._held_off = True
+            self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # typed as write-only, but it is both
+        self._wake()
+
     def eof_received(self) -> bool | None:
         """A client that closes its half after the last command still wants the replies."""
-        asyncio.StreamReaderProtocol.eof_received(self)
+        self._end()
         return self._dialogue.ssl is None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The session finds out by itself: what it is committing is committed, though nobody hears the reply."""
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+        if self._original_transport is not None:
+            self._original_transport.close()
+        asyncio.StreamReaderProtocol.connection_lost(self, error)
+        self._end()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
+
+    async def _wait_for_more(self) -> bool:
+        """Whether there is more; false where nothing comes any more."""
+        if self._held_off:
+            self._held_off = False
+            if not self._ended:
+                self._writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
+        before = len(self._ahead)
+        while len(self._ahead) == before:
+            if self._ended:
+                return False
+            self._more = self.loop.create_future()
+            await self._more
+        return True
 
     def hang_up(self, reply: str) -> None:
         """Say why, and close; a client that does not read its replies is cut off a little later."""
@@ -131,7 +179,7 @@ class Connection(SMTP):
 
     def _timeout_cb(self) -> None:
         left = self._heard_at + self._timeout_duration - self.loop.time()
-        if self._accepting:  # it is the client that waits
+        if self.accepting:  # it is the client that waits
             left = self._timeout_duration
         if left > 0:
             self._timeout_handle = self.loop.call_later(left, self._timeout_cb)
@@ -148,8 +196,11 @@ class Connection(SMTP):
         await self._send(text)
 
     async def _send(self, text: str) -> None:
+        if self._writer.is_closing():
+            raise ConnectionResetError("the client went away")
         self._writer.write(f"{text}\r\n".encode("utf-8" if self.enable_SMTPUTF8 else "ascii", "replace"))
-        await self._writer.drain()
+        if self._writer.transport.get_write_buffer_size():
+            await self._writer.drain()
 
     async def _handle_client(self) -> None:
         """aiosmtpd's name for the task of a session."""
@@ -174,23 +225,21 @@ class Connection(SMTP):
 
     async def _next_line(self) -> bytes:
         """The next command with its line end; empty where none comes any more."""
-        end = self._ahead.find(b"\n") + 1
-        if end:
-            line = bytes(self._ahead[:end])
-            del self._ahead[:end]
-            return line
-        begun = bytes(self._ahead)
-        self._ahead.clear()
-        self._waiting = True
-        try:
-            return begun + await self._reader.readuntil(b"\n")
-        except asyncio.IncompleteReadError:
-            return b""
-        except asyncio.LimitOverrunError:
-            self.hang_up("500 5.5.2 line too long")
-            return b""
-        finally:
-            self._waiting = False
+        while not (end := self._ahead.find(b"\n", self._searched) + 1):
+            self._searched = len(self._ahead)
+            if self._searched > LONGEST_LINE:
+                self.hang_up("500 5.5.2 line too long")
+                return b""
+            self._waiting = True
+            try:
+                if not await self._wait_for_more():
+                    return b""
+            finally:
+                self._waiting = False
+        line = bytes(self._ahead[:end])
+        del self._ahead[:end]
+        self._searched = 0
+        return line
 
     async def _obey(self, line: bytes) -> None:
         if not line.endswith(b"\r\n") or b"\r" in line[:-2]:
@@ -240,21 +289,27 @@ class Connection(SMTP):
             self._decisions.forget(self.transaction.incoming)
             self.transaction.incoming = None
 
-    async def _next_chunk(self, most: int) -> bytes:
+    async def _next_chunk(self, most: int | None = None) -> bytearray:
         """Some bytes of the mail. Raises ``ConnectionError`` where the client goes away, or trickles."""
-        if self._ahead:
-            data = bytes(self._ahead[:most])
+        if not self._ahead:
+            began = self.loop.time()
+            if not await self._wait_for_more():
+                raise ConnectionResetError("the stream ended within a mail")
+            pace = self.transaction.pace = self.transaction.pace or self._new_pace()
+            pace.heard(len(self._ahead), self._heard_at - began)
+            self._keep_pace(pace)
+        if most is None or len(self._ahead) <= most:
+            data, self._ahead = self._ahead, bytearray()
+        else:
+            data = self._ahead[:most]
             del self._ahead[:most]
-            return data
-        began = self.loop.time()
-        data = await self._reader.read(most)
-        if not data:
-            raise ConnectionResetError("the stream ended within a mail")
-        self._reset_timeout()
-        pace = self.transaction.pace = self.transaction.pace or self._new_pace()
-        pace.heard(len(data), self._heard_at - began)
-        self._keep_pace(pace)
+        self._searched = 0
         return data
+
+    def _put_back(self, rest: bytes | bytearray) -> None:
+        """What came after a mail's end."""
+        self._ahead[:0] = rest
+        self._searched = 0
 
     def _keep_pace(self, pace: Pace) -> None:
         if pace.too_slow:

@@ -17,14 +17,14 @@ class DotUnstuffer:
     """Fed with what the client sends after the 354, in any pieces (RFC 5321 §4.5.2)."""
 
     ended: bool = False
-    rest: bytes = b""
+    rest: bytes | bytearray = b""
     """What came after the end: the client's next commands, where it sent them along."""
     _held: bytes = field(default=b"\r\n", init=False)
     """The beginning of an end, maybe. At first the CRLF of the DATA command itself: a mail may be empty."""
     _virtual: int = field(default=2, init=False)
     """How many of the next bytes out are that CRLF, and not the mail's."""
 
-    def feed(self, chunk: bytes) -> bytes:
+    def feed(self, chunk: bytes | bytearray) -> bytes | bytearray:
         """The bytes of the mail that are certain now. After the end is found, nothing may be fed any more."""
         data = self._held + chunk if self._held else chunk
         self._held = b""
@@ -43,7 +43,7 @@ class DotUnstuffer:
             data, self._virtual = data[self._virtual :], 0
         return data
 
-    def _hold_back(self, data: bytes) -> bytes:
+    def _hold_back(self, data: bytes | bytearray) -> bytes | bytearray:
         for beginning in _BEGINNINGS:
             if data.endswith(beginning):
                 self._held = beginning
@@ -58,7 +58,7 @@ class BareNewlines:
     _found: bool = field(default=False, init=False)
     _ends_in_cr: bool = field(default=False, init=False)
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | bytearray) -> None:
         if self._found or not data:
             return
         pairs = data.count(b"\r\n")

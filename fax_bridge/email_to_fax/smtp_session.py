@@ -19,7 +19,7 @@ from fax_bridge.email_to_fax.smtp_arguments import (
     read_path,
     read_rcpt_options,
 )
-from fax_bridge.email_to_fax.smtp_connection import CHUNK, Connection, Decisions, Refused
+from fax_bridge.email_to_fax.smtp_connection import Connection, Decisions, Refused
 from fax_bridge.email_to_fax.smtp_data import DotUnstuffer
 from fax_bridge.email_to_fax.transaction import Recipient, Transaction
 
@@ -62,8 +62,7 @@ class SmtpSession(Connection):
     # --- the envelope ---------------------------------------------------------------------------------
 
     async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
-        if await self.check_helo_needed() or await self.check_auth_needed("MAIL"):
-            return
+        self._may_begin()
         if self.transaction.begun:
             raise Refused("503 5.5.1 one mail at a time")
         path = self._path("MAIL", "FROM:", arg, "5.1.7")
@@ -83,11 +82,10 @@ class SmtpSession(Connection):
         transaction.mail_from = path.address
         transaction.smtp_utf8 = options.smtputf8
         transaction.dsn = options.dsn
-        await self.push("250 2.1.0 sender noted")
+        await self._send("250 2.1.0 sender noted")
 
     async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
-        if await self.check_helo_needed() or await self.check_auth_needed("RCPT"):
-            return
+        self._may_begin()
         transaction = self.transaction
         if not transaction.begun or transaction.incoming or transaction.broken:
             raise Refused("503 5.5.1 RCPT comes after MAIL and before the mail")
@@ -105,7 +103,13 @@ class SmtpSession(Connection):
         if isinstance(number, Refusal):
             raise Refused(number.reply)
         transaction.recipients.append(Recipient(path.address, number, dsn))
-        await self.push(f"250 2.1.5 fax to +{number}")
+        await self._send(f"250 2.1.5 fax to +{number}")
+
+    def _may_begin(self) -> None:
+        if not self._dialogue.host_name:
+            raise Refused(f"503 5.5.1 send {self.hello} first")
+        if self._auth_required and not self._dialogue.authenticated:
+            raise Refused("530 5.7.0 authenticate first")
 
     def _path(self, command: str, keyword: str, arg: str | None, enhanced: str) -> PathArgument:
         if arg is None or not arg.upper().startswith(keyword):
@@ -132,9 +136,8 @@ class SmtpSession(Connection):
         await self._send("354 send the mail; it ends with CRLF.CRLF")
         unstuffer = DotUnstuffer()
         while not unstuffer.ended:
-            data = unstuffer.feed(await self._next_chunk(CHUNK))
-            self._ahead[:0] = unstuffer.rest
-            await mail.add(data)
+            await mail.add(unstuffer.feed(await self._next_chunk()))
+        self._put_back(unstuffer.rest)
         await self._end_of_mail(mail)
 
     async def smtp_BDAT(self, arg: str | None) -> None:  # noqa: N802
@@ -178,7 +181,7 @@ class SmtpSession(Connection):
 
     async def _read_octets(self, size: int, mail: Incoming | None) -> None:
         while size:
-            data = await self._next_chunk(min(size, CHUNK))
+            data = await self._next_chunk(size)
             size -= len(data)
             if mail:
                 await mail.add(data)
@@ -188,23 +191,24 @@ class SmtpSession(Connection):
         if transaction.pace:
             self._keep_pace(transaction.pace)  # its first pieces may have been purged, if it took that long
         transaction.incoming = None  # it is not ours to drop any more
-        self._accepting = True
+        self.accepting = True
         try:
             reply = await self._decisions.accept(transaction, self.client, mail)
         finally:
-            self._accepting = False
+            self.accepting = False
             self._reset_timeout()
         self._set_post_data_state()
         await self._answer_mail(reply, transaction)
 
     async def _answer_mail(self, reply: str, transaction: Transaction) -> None:
-        await self.push(reply)
+        await self._send(reply)
 
 
 class LmtpSession(SmtpSession):
     """The same for a mail server beside us (RFC 2033): LHLO, and one reply for each recipient after the mail."""
 
     greeting = "LMTP"
+    hello = "LHLO"
 
     def __init__(self, decisions: Decisions) -> None:
         super().__init__(decisions)
@@ -214,12 +218,9 @@ class LmtpSession(SmtpSession):
     async def smtp_LHLO(self, hostname: str | None) -> None:  # noqa: N802
         await self._greet(hostname, extended=True)
 
-    async def check_helo_needed(self, helo: str = "LHLO") -> bool:
-        return await super().check_helo_needed(helo)
-
     async def _answer_mail(self, reply: str, transaction: Transaction) -> None:
         for _ in transaction.recipients:
-            await self.push(reply)
+            await self._send(reply)
 
 
 def _check_script(address: str, smtputf8: bool, enhanced: str) -> None:

@@ -102,7 +102,7 @@ class Store:
         """
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._writer.put(Write(work, item, done))
-        return cast("Value", await asyncio.shield(done))
+        return cast("Value", await done)
 
     def waker(self, queue: str) -> asyncio.Event:
         """An event that is set whenever a commit brought work for that queue."""

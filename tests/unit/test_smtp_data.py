@@ -39,7 +39,7 @@ def unstuffed(pieces: list[bytes]) -> tuple[bytes, bytes | None]:
     for number, piece in enumerate(pieces):
         mail += unstuffer.feed(piece)
         if unstuffer.ended:
-            return mail, unstuffer.rest + b"".join(pieces[number + 1 :])
+            return mail, bytes(unstuffer.rest) + b"".join(pieces[number + 1 :])
     return mail, None
 
 
