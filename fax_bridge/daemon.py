@@ -127,7 +127,6 @@ async def serve(settings: Settings) -> None:
 
 async def _begin(tx: Tx, settings: Settings, alone: bool) -> None:
     """What a start owes to the run before it."""
-    await intake.purge_staged(tx, before=now() - STAGED_FOR)
     if alone:
         await free_all(tx, [schema.message, schema.fax, schema.push, schema.received, schema.outbox])
     names = settings.faxmax.account_names
@@ -140,7 +139,7 @@ async def _purge_forever(settings: Settings, store: Store) -> None:
     while True:
         try:
             await purge(store, kept)
-            await store.write(lambda tx: intake.purge_staged(tx, before=now() - STAGED_FOR))
+            await intake.purge_incomplete(store, before=now() - STAGED_FOR)
         except Exception:  # this task's edge: a database out of reach is waited out
             log.exception("purge failed")
         await asyncio.sleep(PURGE_EVERY)

@@ -1,12 +1,13 @@
-"""One mail while it comes in: counted, digested, and staged in the store where it is too large to wait in memory.
+"""One mail while it comes in: counted, digested, and given to the store where it is too large to wait in memory.
 
-Up to ``smtp.spool_memory`` bytes wait here for the commit that accepts them. Above it, pieces go to the store under the
-id that the mail will have, one write at a time, and the client is not read on while two are due: the memory of a
-session is the same whatever the size of its mail.
+Up to ``smtp.spool_memory`` bytes wait here for the commit that accepts them. Above it they go to the spool, or on
+PostgreSQL as staged pieces to the database, under the id that the mail will have; one write at a time, and the client
+is not read on while more is due: the memory of a session is the same whatever the size of its mail.
 """
 
 import asyncio
 import contextlib
+import errno
 
 import structlog
 from ulid import ULID
@@ -25,6 +26,8 @@ MOST_HELD = 2 * intake.PIECE
 TOO_LARGE = "552 5.3.4 the mail is larger than {limit} bytes"
 BARE_NEWLINE = "550 5.6.0 the mail has a CR or LF that stands alone"
 LOCAL_ERROR = "451 4.3.0 local error, try again later"
+NO_ROOM = "452 4.3.1 no room for mail at present, try again later"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Incoming:
@@ -36,12 +39,14 @@ class Incoming:
         self.digest = MailDigest()
         self.staged_pieces = 0
         self.staged_bytes = 0
+        self.spooled_bytes = 0
         self.refusal = ""
         """The reply to give at the end; once there is one, the rest is read and thrown away."""
         self._store = store
         self._settings = settings
         self._held = bytearray()
-        self._staging: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._file = store.spool.begin(self.id) if store.spool else None
         self._newlines = BareNewlines() if settings.bare_newline == "reject" else None
 
     async def add(self, data: bytes | bytearray) -> None:
@@ -57,49 +62,65 @@ class Incoming:
         self._held += data
         due = self.size > self._settings.spool_memory and len(self._held) >= intake.PIECE
         # While one write is under way the next one grows: a busy store gets fewer and larger ones.
-        if due and (self._staging is None or self._staging.done() or len(self._held) >= MOST_HELD):
+        if due and (self._writing is None or self._writing.done() or len(self._held) >= MOST_HELD):
             await self._spill()
 
     async def finish(self) -> bytes:
-        """All has come: what is not staged. Where there is a :attr:`refusal` now, the mail is to be abandoned."""
-        await self._staged()
+        """All has come, and what is outside the database is on disk: what is still to be committed.
+
+        Where there is a :attr:`refusal` now, the mail is to be abandoned.
+        """
+        if self.spooled_bytes:
+            await self._spill()
+        await self._written()
         if self._newlines and self._newlines.found:
             self._refuse(BARE_NEWLINE)
+        if self._file and self.spooled_bytes and not self.refusal:
+            self._writing = asyncio.create_task(self._file.sync())
+            await self._written()
         content = bytes(self._held)
         self._held.clear()
         return content
 
     async def abandon(self) -> None:
-        """The mail was refused or its client went away: nothing of it stays. What fails here is purged at a start."""
+        """The mail was refused, its client went away, or it is kept already: nothing of it stays. What fails here is
+        purged later."""
         self._refuse(LOCAL_ERROR)
-        await self._staged()
-        if self.staged_pieces:
-            with contextlib.suppress(Exception):
+        await self._written()
+        with contextlib.suppress(Exception):
+            if self._file and self.spooled_bytes:
+                await self._file.discard()
+            elif self.staged_pieces:
                 await self._store.write_each(intake.unstage, self.id)
 
     async def _spill(self) -> None:
-        """Begin to write all whole pieces, once the write before it is done."""
-        await self._staged()
+        """Begin to write what is held, once the write before it is done."""
+        await self._written()
         if self.refusal:
             return
+        if self._file:
+            data, self._held = self._held, bytearray()
+            self.spooled_bytes += len(data)
+            self._writing = asyncio.create_task(self._file.write(data))
+            return
         length = len(self._held) // intake.PIECE * intake.PIECE
-        data = bytes(memoryview(self._held)[:length])
+        part = intake.Staged(self.id, self.staged_pieces, bytes(memoryview(self._held)[:length]))
         del self._held[:length]
-        part = intake.Staged(self.id, self.staged_pieces, data)
-        self._staging = asyncio.create_task(self._store.write_each(intake.stage, part))
+        self._writing = asyncio.create_task(self._store.write_each(intake.stage, part))
         self.staged_pieces += length // intake.PIECE
         self.staged_bytes += length
 
-    async def _staged(self) -> None:
+    async def _written(self) -> None:
         """Wait for the write under way. Where it failed, the client is told to come again."""
-        if self._staging is None:
+        if self._writing is None:
             return
         try:
-            await asyncio.shield(self._staging)
-        except Exception as fault:  # noqa: BLE001 — whatever the database had: the mail is not stored, so 451
+            await asyncio.shield(self._writing)
+        except Exception as fault:  # noqa: BLE001 — whatever the disk or the database had: the mail is not stored
             log.error("a piece of a mail could not be stored", id=self.id, why=reason_of(fault))
-            self._refuse(LOCAL_ERROR)
-        self._staging = None
+            is_full = isinstance(fault, OSError) and fault.errno in _FULL
+            self._refuse(NO_ROOM if is_full else LOCAL_ERROR)
+        self._writing = None
 
     def _refuse(self, reply: str) -> None:
         self.refusal = self.refusal or reply

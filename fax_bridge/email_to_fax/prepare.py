@@ -9,7 +9,7 @@ from fax_bridge.email_to_fax.read import ReadMail, read_mail
 from fax_bridge.eventlog import event
 from fax_bridge.fax import Paper, ResultClass, now
 from fax_bridge.settings import Settings
-from fax_bridge.store import messages
+from fax_bridge.store import intake, messages
 from fax_bridge.store.lease import Lease
 from fax_bridge.store.store import Store
 from fax_bridge.store.worker import Work
@@ -33,8 +33,7 @@ class Preparer:
         if lease.claims > MOST_TRIES:
             await self._give_up(lease, ResultClass.DOCUMENT, "worker_crashed")
             return
-        async with self._store.read() as conn:
-            content = await messages.content(conn, lease.id)
+        content = await intake.content(self._store, lease.id)
         # Parsing a large mail takes long enough to be felt by every session on this loop.
         mail = await asyncio.to_thread(read_mail, content)
         account = self._settings.faxmax.account(row.account) if self._knows(row.account) else self._settings.faxmax

@@ -153,10 +153,12 @@ class Intake:
             new = self._message(sender, transaction, client, mail, content)
             accepted = await self._store.write_each(intake.accept, new)
         except Exception as error:
-            # The commit may have come through all the same, so its pieces stay: the purge knows which belong to none.
+            # The commit may have come through all the same, so the mail stays: the purge knows which belong to none.
             bug = None if hasattr(error, "orig") else error  # the database's faults tell enough by their words
             log.error("a mail could not be committed", id=mail.id, why=reason_of(error), exc_info=bug)
             return LOCAL_ERROR
+        if not accepted.faxes:
+            self.forget(mail)
         faxes = [f"{one.id}=+{one.number}" for one in accepted.faxes]
         repeats = {"repeats": list(accepted.repeated)} if accepted.repeated else {}
         event("accepted", new.id, mail_from=new.mail_from, client=client, size=mail.size, faxes=faxes, **repeats)
@@ -193,6 +195,7 @@ class Intake:
             ),
             staged_pieces=mail.staged_pieces,
             staged_bytes=mail.staged_bytes,
+            spooled_bytes=mail.spooled_bytes,
         )
 
 

@@ -9,7 +9,7 @@ import re
 
 from fax_bridge.email_to_fax.admit import Refusal
 from fax_bridge.email_to_fax.dsn_options import BadOption
-from fax_bridge.email_to_fax.incoming import TOO_LARGE, Incoming
+from fax_bridge.email_to_fax.incoming import NO_ROOM, TOO_LARGE, Incoming
 from fax_bridge.email_to_fax.smtp_arguments import (
     BadParameters,
     BadPath,
@@ -76,7 +76,7 @@ class SmtpSession(Connection):
         if options.size > self._smtp.max_message_bytes:
             raise Refused(TOO_LARGE.format(limit=self._smtp.max_message_bytes))
         if not self._decisions.has_room:
-            raise Refused("452 4.3.1 no room for mail at present, try again later")
+            raise Refused(NO_ROOM)
         transaction = self.transaction
         transaction.begun = True
         transaction.mail_from = path.address

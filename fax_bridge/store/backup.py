@@ -1,12 +1,16 @@
 """A consistent copy of a SQLite database while the daemon works on it."""
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from fax_bridge.errors import BridgeError
+from fax_bridge.store.spool import spool_of
+
+PIECE = 1024 * 1024
 
 
 async def back_up(url: str, target: Path) -> int:
@@ -32,6 +36,7 @@ def _copy(source: Path, target: Path) -> int:
         with closing(sqlite3.connect(source, timeout=30)) as origin, closing(sqlite3.connect(part)) as copy:
             origin.backup(copy, pages=-1)
             copy.execute("PRAGMA journal_mode=DELETE")
+            _take_in_spool(copy, spool_of(source))
             if copy.execute("PRAGMA quick_check").fetchone() != ("ok",):
                 raise BridgeError(f"{source} is damaged: the copy does not pass SQLite's own check.")
         with part.open("rb") as written:
@@ -42,3 +47,15 @@ def _copy(source: Path, target: Path) -> int:
     finally:
         part.unlink(missing_ok=True)
     return target.stat().st_size
+
+
+def _take_in_spool(copy: sqlite3.Connection, spool: Path) -> None:
+    """The copy is one file: the mails of the spool become pieces in it. One that was purged meanwhile is purged."""
+    for (message_id,) in copy.execute("SELECT id FROM message WHERE spooled = 1").fetchall():
+        with contextlib.suppress(FileNotFoundError), (spool / message_id).open("rb") as mail:
+            for seq, data in enumerate(iter(lambda: mail.read(PIECE), b"")):
+                copy.execute(
+                    "INSERT INTO message_piece (message_id, seq, data) VALUES (?, ?, ?)", (message_id, seq, data)
+                )
+    copy.execute("UPDATE message SET spooled = 0 WHERE spooled = 1")
+    copy.commit()

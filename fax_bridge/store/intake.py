@@ -9,6 +9,7 @@ told to come again meanwhile, the guarded message is withdrawn, unless the clien
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 from sqlalchemy import delete, func, insert, select, text, update
 from ulid import ULID
@@ -17,6 +18,7 @@ from fax_bridge.errors import Temporary
 from fax_bridge.fax import FaxState, Instant, MailDsn, MessageState, RcptDsn, now
 from fax_bridge.store.messages import PREPARE
 from fax_bridge.store.schema import fax, fax_event, message, message_piece
+from fax_bridge.store.store import Store
 from fax_bridge.store.tx import Tx
 
 PIECE = 128 * 1024
@@ -59,6 +61,8 @@ class NewMessage:
     faxes: tuple[NewFax, ...]
     staged_pieces: int = 0
     staged_bytes: int = 0
+    spooled_bytes: int = 0
+    """Where it is a file of the spool, its size; then there is nothing else of it."""
     dsn: MailDsn = field(default_factory=MailDsn)
     repeat_window: int = 0
     """Milliseconds; a recipient whose fax was accepted less than that ago gets no second one."""
@@ -174,17 +178,17 @@ async def _insert(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]],
         [
             {
                 "id": new.id, "account": new.account, "state": MessageState.ACCEPTED, "accepted_at": at,
-                "mail_from": new.mail_from, "client": new.client, "size": new.staged_bytes + len(new.content),
-                "language": new.language, "options": new.options, "dsn_ret": new.dsn.ret,
-                "dsn_envid": new.dsn.envid, **lease,
+                "mail_from": new.mail_from, "client": new.client,
+                "size": new.spooled_bytes or new.staged_bytes + len(new.content),
+                "spooled": int(new.spooled_bytes > 0), "language": new.language, "options": new.options,
+                "dsn_ret": new.dsn.ret, "dsn_envid": new.dsn.envid, **lease,
             }
             for new, _ in kept
         ],
     )  # fmt: skip
-    await tx.conn.execute(
-        insert(message_piece),
-        [piece for new, _ in kept for piece in _pieces(new.id, new.staged_pieces, new.content)],
-    )
+    in_rows = [new for new, _ in kept if not new.spooled_bytes]
+    if pieces := [piece for new in in_rows for piece in _pieces(new.id, new.staged_pieces, new.content)]:
+        await tx.conn.execute(insert(message_piece), pieces)
     await tx.conn.execute(
         insert(fax),
         [
@@ -265,8 +269,29 @@ def _pieces(message_id: str, first: int, data: bytes) -> list[dict[str, object]]
     ]
 
 
+async def content(store: Store, message_id: str) -> bytes:
+    """The mail as it came, with CRLF line ends; empty where it is purged. Raises ``OSError`` where the spool fails."""
+    async with store.read() as conn:
+        spooled = (await conn.execute(select(message.c.spooled).where(message.c.id == message_id))).scalar()
+        if not spooled or not store.spool:
+            pieces = select(message_piece.c.data).where(message_piece.c.message_id == message_id)
+            return b"".join((await conn.execute(pieces.order_by(message_piece.c.seq))).scalars())
+    return await store.spool.read(message_id)
+
+
+async def purge_incomplete(store: Store, *, before: Instant) -> int:
+    """Drop what is there of mails that began before that instant and never became messages, and the spooled mails
+    whose content is purged; how many they were."""
+    rows = await store.write(partial(purge_staged, before=before))
+    if not store.spool:
+        return rows
+    async with store.read() as conn:
+        kept = set((await conn.execute(select(message.c.id).where(message.c.spooled == 1))).scalars())
+    return rows + await store.spool.sweep(kept, before=before)
+
+
 async def purge_staged(tx: Tx, *, before: Instant) -> int:
-    """Drop the pieces of mails that began before that instant and never became messages; how many they were."""
+    """The pieces in the database; how many they were."""
     oldest_kept = str(ULID.from_timestamp(before / 1000))[:10]  # the time of a ULID is its first ten letters
     orphaned = message_piece.c.message_id.not_in(select(message.c.id))
     gone = await tx.conn.execute(delete(message_piece).where(message_piece.c.message_id < oldest_kept, orphaned))

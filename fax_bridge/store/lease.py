@@ -26,6 +26,14 @@ def owner_name() -> str:
     return f"{platform.node()[:12]}-{os.getpid()}-{str(ULID())[-8:]}"
 
 
+def moment_of(ulid: str) -> Instant:
+    """When an id was made; 0 for what is none, which is older than anything."""
+    try:
+        return int(ULID.from_str(ulid).timestamp * 1000)
+    except ValueError:
+        return 0
+
+
 class LeaseLost(BridgeError):
     """Another worker has the row, or it changed its state; what was about to be written must not be."""
 

@@ -18,7 +18,7 @@ from fax_bridge.fax import (
 )
 from fax_bridge.store import outbox
 from fax_bridge.store.lease import Lease, LeaseLost, Queue, finish
-from fax_bridge.store.schema import document, fax, fax_event, message, message_piece
+from fax_bridge.store.schema import document, fax, fax_event, message
 from fax_bridge.store.store import Tx
 
 PREPARE = Queue("prepare", message, message.c.state == MessageState.ACCEPTED)
@@ -32,12 +32,6 @@ class Headers:
     subject: str
     message_id: str
     references: str
-
-
-async def content(conn: AsyncConnection, message_id: str) -> bytes:
-    """The mail as it came, with CRLF line ends."""
-    pieces = select(message_piece.c.data).where(message_piece.c.message_id == message_id).order_by(message_piece.c.seq)
-    return b"".join((await conn.execute(pieces)).scalars())
 
 
 async def prepared(

@@ -74,7 +74,7 @@ async def resend(tx: Tx, fax_id: str, *, new_message: str, new_fax: str, give_up
 
 
 _OF_ITS_OWN = frozenset(
-    {"id", "state", "accepted_at", "ended_at", "due_at", "owner", "claims", "revision", "last_error"}
+    {"id", "state", "accepted_at", "ended_at", "spooled", "due_at", "owner", "claims", "revision", "last_error"}
 )
 """Columns of a message that its copy does not share."""
 

@@ -74,11 +74,13 @@ def _past(where: ColumnElement[bool], since: ColumnElement[int], until: Instant)
 
 
 async def _drop_of_messages(tx: Tx, *, until: Instant, where: ColumnElement[bool], tables: tuple[Table, ...]) -> int:
-    has = or_(*(message.c.id.in_(select(table.c.message_id)) for table in tables))
+    has = or_(message.c.spooled == 1, *(message.c.id.in_(select(table.c.message_id)) for table in tables))
     old = select(message.c.id).where(where, message.c.ended_at < until, has).limit(STEP)
     ids = list((await tx.conn.execute(old)).scalars())
     for table in tables:
         await tx.conn.execute(delete(table).where(table.c.message_id.in_(ids)))
+    # Its file is swept away after this is committed (intake.purge_incomplete), never before.
+    await tx.conn.execute(update(message).where(message.c.id.in_(ids), message.c.spooled == 1).values(spooled=0))
     return len(ids)
 
 

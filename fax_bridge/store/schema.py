@@ -86,6 +86,7 @@ message = Table(
     Column("mail_from", Text, nullable=False),
     Column("client", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column("spooled", Integer, nullable=False, server_default="0"),
     Column("language", String(8), nullable=False),
     Column("options", JSON, nullable=False),
     Column("dsn_ret", String(4), nullable=False, server_default=""),
@@ -109,6 +110,8 @@ message = Table(
         postgresql_where=text("due_at IS NOT NULL"),
     ),
 )
+
+"""``spooled``: 1 while the mail is a file of the spool (:mod:`fax_bridge.store.spool`), and not in pieces here."""
 
 message_piece = Table(
     "message_piece",

@@ -19,6 +19,7 @@ from fax_bridge.store.commits import OutcomeUnknown
 from fax_bridge.store.engines import Engines, StoreBusy, engines_of
 from fax_bridge.store.lease import owner_name
 from fax_bridge.store.migrate import migrate
+from fax_bridge.store.spool import Spool, spool_of
 from fax_bridge.store.tx import EachWork, Item, Tx, Value, Write
 from fax_bridge.store.writer import Writer
 
@@ -37,6 +38,8 @@ class Store:
         self._task: asyncio.Task[None] | None = None
         self._bell = Bell(url, self._ring) if engines.shared else None
         self._checkpoints = Checkpoints(engines.file) if engines.file else None
+        self.spool = Spool(spool_of(engines.file)) if engines.file else None
+        """Where large mails are, if not in the database."""
 
     @classmethod
     async def open(cls, url: str, *, exclusive: bool = True) -> "Store":
@@ -73,6 +76,8 @@ class Store:
         for helper in (self._bell, self._checkpoints):
             if helper:
                 await helper.stop()
+        if self.spool:
+            self.spool.close()
         await self._engines.dispose()
 
     @asynccontextmanager

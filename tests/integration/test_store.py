@@ -291,9 +291,9 @@ async def test_a_mail_is_staged_in_pieces_and_what_never_was_accepted_is_purged(
     )  # fmt: skip
     await store.write_each(intake.accept, new)
     assert await store.write(partial(intake.purge_staged, before=now() + 1000)) == 1
-    async with store.read() as conn:
-        assert await messages.content(conn, new_id) == data + b"end"
-        assert await messages.content(conn, early) == b""
+    async with store.read():
+        assert await intake.content(store, new_id) == data + b"end"
+        assert await intake.content(store, early) == b""
 
 
 # --- the life of a fax -------------------------------------------------------------------------------
@@ -516,7 +516,7 @@ async def test_content_is_purged_before_the_history_and_nothing_that_is_open(sto
     await accepted(store, "F4")
     assert await purge(store, Kept(content=10_000, metadata=100_000)) > 0
     async with store.read() as conn:
-        contents = {one: await messages.content(conn, f"M{one}") for one in ("F1", "F2", "F3", "F4")}
+        contents = {one: await intake.content(store, f"M{one}") for one in ("F1", "F2", "F3", "F4")}
         left = set((await conn.execute(select(fax.c.id))).scalars())
         bodies = {row.id: row.body for row in await conn.execute(select(push.c.id, push.c.body))}
         mails = set((await conn.execute(select(metadata.tables["outbox"].c.id))).scalars())

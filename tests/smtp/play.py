@@ -12,7 +12,7 @@ from fax_bridge.email_to_fax.receive import Intake
 from fax_bridge.setting_sources import load
 from fax_bridge.setting_types import Listen, UnixSocket
 from fax_bridge.settings import Settings
-from fax_bridge.store import messages
+from fax_bridge.store import intake
 from fax_bridge.store.schema import fax, message, message_piece
 from fax_bridge.store.store import Store
 
@@ -194,9 +194,9 @@ async def _look(store: Store, place: str, text: str) -> None:
         index, _, expected = rest.partition(" ")
         row = found[int(index)]
         if what == "mail":
-            assert await messages.content(conn, row.id) == octets(expected), place
+            assert await intake.content(store, row.id) == octets(expected), place
         elif what == "size":
-            assert (row.size, len(await messages.content(conn, row.id))) == (int(expected),) * 2, place
+            assert (row.size, len(await intake.content(store, row.id))) == (int(expected),) * 2, place
         elif what == "from":
             assert row.mail_from == expected, place
         elif what == "to":
