@@ -167,6 +167,10 @@ class Account(Section):
     timeout: Duration = Seconds(300.0)
     """How long FaxMAX may take to answer; it may render before it does."""
     max_concurrent: int = Field(default=4, ge=1)
+    """How many faxes may be on their way to FaxMAX at once, over all nodes."""
+    max_per_minute: int = Field(default=0, ge=0, le=6000)
+    """How many faxes may be begun in a minute, over all nodes; 0 for as many as there are. They go evenly, above 60 a
+    minute in bursts of a second's worth."""
 
     @field_validator("ca_file", mode="before")
     @classmethod

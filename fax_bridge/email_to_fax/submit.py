@@ -26,6 +26,8 @@ from fax_bridge.numbers import read_number
 from fax_bridge.settings import Account, Settings
 from fax_bridge.store import accounts, faxes, outbox
 from fax_bridge.store.lease import Lease, backoff, finish
+from fax_bridge.store.limits import AccountLimits, Limit
+from fax_bridge.store.rate import Rate
 from fax_bridge.store.store import Store, Tx
 from fax_bridge.store.worker import Work
 
@@ -36,13 +38,28 @@ def fingerprint(account: Account) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def limits_of(settings: Settings) -> AccountLimits:
+    """What each account takes, by its settings."""
+    accounts = {name: settings.faxmax.account(name) for name in settings.faxmax.account_names}
+    return AccountLimits(
+        {
+            name: Limit(account.max_concurrent, Rate(account.max_per_minute) if account.max_per_minute else None)
+            for name, account in accounts.items()
+        }
+    )
+
+
 log = structlog.get_logger("submit")
+
+OUTAGE_MS = 1000
+"""Until the next look at a fax that was claimed when only a probe might go."""
 
 
 class Submitter:
     """Handles the queues :data:`faxes.SUBMIT` and :data:`faxes.PROMISED`."""
 
     def __init__(self, settings: Settings, store: Store, words: Words, alerts: Alerts) -> None:
+        self.limits = limits_of(settings)
         self._settings = settings
         self._store = store
         self._words = words
@@ -68,7 +85,7 @@ class Submitter:
             return
         breaker = self._breakers[row.account]
         if not breaker.begin(asyncio.get_running_loop().time()):
-            await self._store.write(partial(finish, lease=lease, due_at=now() + backoff(1, 1.0, 1.0)))
+            await self._store.write(partial(self._unsent, lease=lease, account=row.account, delay_ms=OUTAGE_MS))
             return
         try:
             request = await self._request(row)
@@ -171,6 +188,11 @@ class Submitter:
                 await self._pause(tx, row.account, detail)
             case Failed(_, detail):
                 await faxes.lost(tx, lease=lease, detail=detail, promises=self._promises)
+
+    async def _unsent(self, tx: Tx, *, lease: Lease, account: str, delay_ms: int) -> None:
+        """Back into the queue before anything was sent, and its place in the account's rate with it."""
+        await finish(tx, lease, due_at=now() + delay_ms)
+        await self.limits.put_back(tx, account)
 
     async def _pause(self, tx: Tx, name: str, detail: str) -> None:
         """FaxMAX refuses the credentials: no fax of this account goes until the operator has mended that."""
