@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Coroutine
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -201,7 +202,7 @@ def faxes_show(fax_id: FaxId, config: Config = None, as_json: AsJson = False) ->
 
 @faxes.command("retry")
 def faxes_retry(fax_id: FaxId, config: Config = None) -> None:
-    """Try a queued fax now instead of waiting."""
+    """Try a queued fax now instead of waiting, also for its time to send or for quiet hours to end."""
     _ask(fax_act(_settings(config), operator.retry, fax_id))
     typer.echo(f"{fax_id} is tried now.")
 
@@ -216,7 +217,8 @@ def faxes_cancel(fax_id: FaxId, config: Config = None) -> None:
 @faxes.command("release")
 def faxes_release(fax_id: FaxId, config: Config = None) -> None:
     """Let a held fax go."""
-    _ask(fax_act(_settings(config), operator.release, fax_id))
+    settings = _settings(config)
+    _ask(fax_act(settings, partial(operator.release, schedule=settings.schedule), fax_id))
     typer.echo(f"{fax_id} is released.")
 
 

@@ -25,6 +25,8 @@ def _when(at: Instant | None, settings: Settings) -> str | None:
 
 
 def _fax(row: Work, settings: Settings) -> dict[str, Any]:
+    queued, at = row.state == FaxState.QUEUED, now()
+    allowed = settings.schedule.earliest(row.number, row.send_at, at) if queued else at
     return {
         "id": row.id,
         "message": row.message_id,
@@ -40,6 +42,8 @@ def _fax(row: Work, settings: Settings) -> dict[str, Any]:
         "pages_sent": row.pages_sent,
         "pages_total": row.pages_total,
         "accepted_at": _when(row.accepted_at, settings),
+        "not_before": _when(allowed if allowed > at else None, settings),
+        "next_try_at": _when(row.due_at if queued and not row.owner else None, settings),
         "submitted_at": _when(row.submitted_at, settings),
         "ended_at": _when(row.ended_at, settings),
     }

@@ -101,11 +101,11 @@ class SmtpSession(Connection):
         except BadOption as fault:
             raise Refused(f"501 5.5.4 {fault}") from None
         _check_script(path.address, transaction.smtp_utf8, "5.6.7")
-        number = self._decisions.admit(transaction, self.client, path.address)
-        if isinstance(number, Refusal):
-            raise Refused(number.reply)
-        transaction.recipients.append(Recipient(path.address, number, dsn))
-        await self.push(f"250 2.1.5 fax to +{number}")
+        to = self._decisions.admit(transaction, self.client, path.address)
+        if isinstance(to, Refusal):
+            raise Refused(to.reply)
+        transaction.recipients.append(Recipient(path.address, to.number, dsn, to.options, to.spelled))
+        await self.push(f"250 2.1.5 fax to +{to.number}")
 
     def _path(self, command: str, keyword: str, arg: str | None, enhanced: str) -> PathArgument:
         if arg is None or not arg.upper().startswith(keyword):

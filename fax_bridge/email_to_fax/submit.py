@@ -65,6 +65,7 @@ class Submitter:
         self._words = words
         self._alerts = alerts
         self._promises = promises_of(settings)
+        self._schedule = settings.schedule
         self._accounts = {name: settings.faxmax.account(name) for name in settings.faxmax.account_names}
         codes = frozenset(settings.faxmax.auth_error_codes)
         self._breakers = {name: Breaker() for name in self._accounts}
@@ -83,14 +84,21 @@ class Submitter:
             await self._store.write(partial(faxes.failed, lease=lease, result=result, detail=row.detail))
             event("ended", row.id, state="failed", result=result)
             return
+        if self._schedule.earliest(row.number, row.send_at, at := now()) > at:
+            await self._store.write(partial(self._put_off, lease=lease, account=row.account))
+            return
         breaker = self._breakers[row.account]
         if not breaker.begin(asyncio.get_running_loop().time()):
             await self._store.write(partial(self._unsent, lease=lease, account=row.account, delay_ms=OUTAGE_MS))
             return
         try:
             request = await self._request(row)
-            attempt = await self._store.write(partial(faxes.submitting, lease=lease))
+            attempt = await self._store.write(partial(faxes.submitting, lease=lease, schedule=self._schedule))
             outcome = await self._clients[row.account].send(request)
+        except faxes.NotYet:  # the quiet hours began meanwhile
+            breaker.abandoned()
+            await self._store.write(partial(self._put_off, lease=lease, account=row.account))
+            return
         except BaseException:
             breaker.abandoned()
             raise
@@ -104,7 +112,13 @@ class Submitter:
         """The time by which something should have been heard of this fax has come."""
         on_unknown = self._settings.faxmax.on_unknown
         state = await self._store.write(
-            partial(faxes.promise_due, lease=lease, on_unknown=on_unknown, promises=self._promises)
+            partial(
+                faxes.promise_due,
+                lease=lease,
+                on_unknown=on_unknown,
+                promises=self._promises,
+                schedule=self._schedule,
+            )
         )
         event("ended" if state in {"unconfirmed", "uncertain"} else "unknown", row.id, state=state)
 
@@ -182,12 +196,22 @@ class Submitter:
                 limits = self._settings.faxmax
                 # A server may ask for more patience than ours, never for less: "Retry-After: 0" would be a hot loop.
                 wait = max(backoff(attempt, limits.retry_first, limits.retry_longest), int((after or 0) * 1000))
-                await faxes.retried(tx, lease=lease, delay_ms=wait, detail=detail, promises=self._promises)
+                await self._retried(tx, lease, wait, detail)
             case Failed(Verdict.PAUSE, detail):
-                await faxes.retried(tx, lease=lease, delay_ms=0, detail=detail, promises=self._promises)
+                await self._retried(tx, lease, 0, detail)
                 await self._pause(tx, row.account, detail)
             case Failed(_, detail):
                 await faxes.lost(tx, lease=lease, detail=detail, promises=self._promises)
+
+    async def _retried(self, tx: Tx, lease: Lease, delay_ms: int, detail: str) -> None:
+        await faxes.retried(
+            tx, lease=lease, delay_ms=delay_ms, detail=detail, promises=self._promises, schedule=self._schedule
+        )
+
+    async def _put_off(self, tx: Tx, *, lease: Lease, account: str) -> None:
+        """The same for a fax that was claimed before its time."""
+        await faxes.put_off(tx, lease=lease, schedule=self._schedule)
+        await self.limits.put_back(tx, account)
 
     async def _unsent(self, tx: Tx, *, lease: Lease, account: str, delay_ms: int) -> None:
         """Back into the queue before anything was sent, and its place in the account's rate with it."""
