@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Coroutine
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -23,7 +22,9 @@ from fax_bridge.history import (
     account_list,
     account_resume,
     fax_act,
+    fax_hold,
     fax_list,
+    fax_release,
     fax_resend,
     fax_show,
     push_list,
@@ -214,11 +215,16 @@ def faxes_cancel(fax_id: FaxId, config: Config = None) -> None:
     typer.echo(f"{fax_id} is cancelled.")
 
 
+@faxes.command("hold")
+def faxes_hold(fax_id: FaxId, config: Config = None) -> None:
+    """Let a fax that was not handed to FaxMAX wait until it is released; after faxmax.held_for it is cancelled."""
+    typer.echo(f"{fax_id} is held until {_ask(fax_hold(_settings(config), fax_id))}.")
+
+
 @faxes.command("release")
 def faxes_release(fax_id: FaxId, config: Config = None) -> None:
     """Let a held fax go."""
-    settings = _settings(config)
-    _ask(fax_act(settings, partial(operator.release, schedule=settings.schedule), fax_id))
+    _ask(fax_release(_settings(config), fax_id))
     typer.echo(f"{fax_id} is released.")
 
 

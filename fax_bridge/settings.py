@@ -230,6 +230,8 @@ class FaxMax(Account):
     """What each page adds to that."""
     queue_lifetime: Duration = Seconds(172800.0)
     """How long a fax is tried to be handed over, from when it may first go; quiet hours do not count."""
+    held_for: Duration = Seconds(172800.0)
+    """How long a held fax waits for a person; then it is cancelled, and its sender told."""
     send_at_within: Duration = Seconds(2_592_000.0)
     """How far ahead a sender may ask for a time to send at."""
     on_unknown: Literal["report", "retry"] = "report"

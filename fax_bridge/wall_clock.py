@@ -19,9 +19,9 @@ def at_zone(at: Instant, zone: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(at / 1000, zone)
 
 
-def not_before(at: Instant) -> str:
+def written(at: Instant) -> str:
     """For the history of a fax."""
-    return f"not before {at_zone(at, _UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{at_zone(at, _UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def shown_by(day: date, clock: time, zone: ZoneInfo) -> tuple[Instant, Instant]:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-import structlog
 from ulid import ULID
 
 from fax_bridge.email_to_fax.cover import cover_html
@@ -48,8 +47,6 @@ def limits_of(settings: Settings) -> AccountLimits:
         }
     )
 
-
-log = structlog.get_logger("submit")
 
 OUTAGE_MS = 1000
 """Until the next look at a fax that was claimed when only a probe might go."""
@@ -121,16 +118,6 @@ class Submitter:
             )
         )
         event("ended" if state in {"unconfirmed", "uncertain"} else "unknown", row.id, state=state)
-
-    async def expire_forever(self) -> None:
-        """Faxes of a paused account are never claimed, but their lifetime ends all the same."""
-        while True:
-            try:
-                for fax_id in await self._store.write(faxes.expire):
-                    event("ended", fax_id, state="failed", result=ResultClass.EXPIRED)
-            except Exception:  # this task's edge: a database out of reach is waited out
-                log.exception("expiry failed")
-            await asyncio.sleep(min(30.0, max(0.2, self._settings.faxmax.queue_lifetime / 10)))
 
     def _learn(self, account: str, breaker: Breaker, outcome: Outcome) -> None:
         """Out of reach counts towards an outage; an answer, whatever it says, ends one."""

@@ -18,7 +18,7 @@ from fax_bridge.store.lease import Lease, LeaseLost, Queue
 from fax_bridge.store.messages import fax_ended
 from fax_bridge.store.schema import account, document, fax, fax_event, message, status
 from fax_bridge.store.store import Tx
-from fax_bridge.wall_clock import not_before
+from fax_bridge.wall_clock import written
 
 SUBMIT = Queue("submit", fax, fax.c.state == FaxState.QUEUED, lanes="account")
 PROMISED = Queue("promised", fax, fax.c.state.in_([FaxState.SUBMITTING, FaxState.SUBMITTED, FaxState.UNKNOWN]))
@@ -26,6 +26,9 @@ PROMISED = Queue("promised", fax, fax.c.state.in_([FaxState.SUBMITTING, FaxState
 CLOCK_SKEW_MS = 120_000
 """How far FaxMAX's clock may be from ours when a push is matched by its time."""
 
+
+HELD_TOO_LONG = "held_too_long"
+"""The reason's word, in the tables of ``templates/email``."""
 
 _WITHOUT_ANSWER = frozenset({FaxState.SUBMITTING, FaxState.UNKNOWN, FaxState.UNCERTAIN})
 
@@ -141,8 +144,30 @@ async def cancelled(tx: Tx, row: Row[Any]) -> None:
     await _move(tx, row, FaxState.CANCELLED, note="cancelled", result=ResultClass.CANCELLED)
 
 
-async def released(tx: Tx, row: Row[Any], schedule: Schedule) -> None:
-    await _requeue(tx, row, now(), schedule, note="released")
+async def held(tx: Tx, row: Row[Any], *, until: Instant) -> None:
+    """It waits for a person now, but not for ever; a worker that has it in hand finds its lease lost."""
+    await _move(tx, row, FaxState.HELD, note=f"held until {written(until)}", due_at=until)
+
+
+async def held_too_long(conn: AsyncConnection) -> Sequence[str]:
+    """The held faxes whose time is over. No index knows them, so it is a look through all faxes: not in a write."""
+    over = select(fax.c.id).where(fax.c.state == FaxState.HELD, fax.c.due_at <= now())
+    return (await conn.execute(over.limit(100))).scalars().all()
+
+
+async def held_over(tx: Tx, fax_id: str) -> bool:
+    """Nobody released it in time; false if somebody did meanwhile."""
+    row = await _locked(tx, fax_id)
+    if row.state != FaxState.HELD or row.due_at > now():
+        return False
+    await _move(tx, row, FaxState.CANCELLED, note="held too long", result=ResultClass.CANCELLED, detail=HELD_TOO_LONG)
+    return True
+
+
+async def released(tx: Tx, row: Row[Any], *, schedule: Schedule, give_up_at: Instant) -> None:
+    """Its lifetime did not run while it was held: ``give_up_at`` is a new one's."""
+    lasts = max(give_up_at, row.give_up_at)
+    await _requeue(tx, row, now(), schedule, note="released", give_up_at=lasts)
     tx.wake(SUBMIT.name)
 
 
@@ -336,8 +361,8 @@ async def _requeue(tx: Tx, row: Row[Any], at: Instant, schedule: Schedule, *, no
     """Due at ``at``, or the first instant after it that is allowed. The wait for that is no part of its lifetime."""
     due = schedule.earliest(row.number, row.send_at, at)
     if due > at:
-        note = f"{note}; {not_before(due)}"
-        values["give_up_at"] = row.give_up_at + due - at
+        note = f"{note}; not before {written(due)}"
+        values["give_up_at"] = values.get("give_up_at", row.give_up_at) + due - at
     await _move(tx, row, FaxState.QUEUED, note=note, due_at=due, **values)
 
 

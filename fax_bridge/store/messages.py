@@ -26,7 +26,7 @@ from fax_bridge.store import outbox
 from fax_bridge.store.lease import Lease, LeaseLost, Queue, finish
 from fax_bridge.store.schema import document, fax, fax_event, message, message_piece
 from fax_bridge.store.store import Tx
-from fax_bridge.wall_clock import not_before
+from fax_bridge.wall_clock import written
 
 PIECE = 128 * 1024
 """Bytes of one stored piece of a mail."""
@@ -215,7 +215,7 @@ async def _make_due(tx: Tx, message_id: str, send_at: Instant | None, schedule: 
         if due > at:
             later = update(fax).where(fax.c.id == row.id)
             await tx.conn.execute(later.values(due_at=due, give_up_at=row.give_up_at + due - at))
-            note = not_before(due)
+            note = f"not before {written(due)}"
             await tx.conn.execute(insert(fax_event).values(fax_id=row.id, at=at, state=FaxState.QUEUED, note=note))
 
 

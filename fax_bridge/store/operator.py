@@ -43,12 +43,23 @@ async def cancel(tx: Tx, fax_id: str) -> None:
     await faxes.cancelled(tx, row)
 
 
-async def release(tx: Tx, fax_id: str, *, schedule: Schedule) -> None:
-    """Let a held fax go. Raises :class:`NotPossible`."""
+async def hold(tx: Tx, fax_id: str, *, until: Instant) -> None:
+    """Let a fax that was not handed over wait for a person. Raises :class:`NotPossible`."""
+    row = await _fax(tx, fax_id)
+    if row.state != FaxState.QUEUED:
+        raise NotPossible(f"It is {row.state}: only a fax that waits to be handed to FaxMAX can be held.")
+    made = select(message.c.state).where(message.c.id == row.message_id)
+    if (await tx.conn.execute(made)).scalar_one() == MessageState.ACCEPTED:
+        raise NotPossible("Its document is being made. Try again in a moment.")
+    await faxes.held(tx, row, until=until)
+
+
+async def release(tx: Tx, fax_id: str, *, schedule: Schedule, give_up_at: Instant) -> None:
+    """Let a held fax go; ``give_up_at`` is when it is given up then. Raises :class:`NotPossible`."""
     row = await _fax(tx, fax_id)
     if row.state != FaxState.HELD:
         raise NotPossible(f"It is {row.state}, not held.")
-    await faxes.released(tx, row, schedule)
+    await faxes.released(tx, row, schedule=schedule, give_up_at=give_up_at)
 
 
 async def resend(tx: Tx, fax_id: str, *, new_message: str, new_fax: str, give_up_at: Instant) -> None:

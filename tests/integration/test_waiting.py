@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from fax_bridge.fax import Instant, ResultClass, now
 from fax_bridge.quiet_hours import ALWAYS, AT_ONCE, QuietHours, Schedule
 from fax_bridge.store import faxes, messages, operator, schema
-from fax_bridge.store.lease import Lease, claim
+from fax_bridge.store.lease import Lease, LeaseLost, claim
 from fax_bridge.store.store import Store, Tx
 from fax_bridge.wall_clock import at_zone
 
@@ -185,3 +185,79 @@ async def test_a_refused_mail_ends_its_waiting_faxes_at_once(store: Store) -> No
     refused = partial(messages.refused, lease=lease, headers=headers, fates=(), result=ResultClass.DOCUMENT)
     await store.write(partial(refused, detail="bad_send_at: x"))
     assert (await row_of(store, "A")).state == "failed"
+
+
+# --- held --------------------------------------------------------------------------------------------
+
+
+async def hold(store: Store, fax_id: str, until: Instant) -> None:
+    await store.write(partial(operator.hold, fax_id=fax_id, until=until))
+
+
+async def release(store: Store, fax_id: str, schedule: Schedule = ALWAYS) -> None:
+    lasts = now() + LIFETIME
+    await store.write(partial(operator.release, fax_id=fax_id, schedule=schedule, give_up_at=lasts))
+
+
+async def too_long(store: Store) -> list[bool]:
+    async with store.read() as conn:
+        over = await faxes.held_too_long(conn)
+    return [await store.write(partial(faxes.held_over, fax_id=one)) for one in over]
+
+
+async def test_a_held_fax_is_cancelled_at_its_promised_time_and_the_report_is_due(store: Store) -> None:
+    """Not before it, and whatever its lifetime in the queue was."""
+    await prepared(store, new_fax("A"))
+    await hold(store, "A", now() + HOUR)
+
+    async def aged(tx: Tx, column: str, at: Instant) -> None:
+        await tx.conn.execute(update(schema.fax).values({column: at}))
+
+    await store.write(partial(aged, column="give_up_at", at=now() - 1))
+    assert await store.write(faxes.expire) == []
+    assert await claimed(store) == []
+    assert await too_long(store) == []
+    await store.write(partial(aged, column="due_at", at=now() - 1))
+    assert await too_long(store) == [True]
+    row = await row_of(store, "A")
+    assert (row.state, row.result, row.detail) == ("cancelled", "cancelled", faxes.HELD_TOO_LONG)
+    async with store.read() as conn:
+        assert (await conn.execute(select(schema.message.c.state))).scalar_one() == "ended"
+    assert await too_long(store) == []
+
+
+async def test_a_released_fax_goes_with_a_new_lifetime_but_not_into_quiet_hours(store: Store) -> None:
+    """The days that it was held are not counted against it; one that was just released is not cancelled."""
+    await prepared(store, new_fax("A"))
+    await hold(store, "A", now() - 1)
+    async with store.read() as conn:
+        over = await faxes.held_too_long(conn)
+    await release(store, "A", quiet_now())
+    assert not await store.write(partial(faxes.held_over, fax_id=over[0]))
+    row = await row_of(store, "A")
+    assert row.state == "queued"
+    assert row.due_at >= now() + HOUR - 120_000
+    assert row.give_up_at >= row.due_at + LIFETIME - 2000
+
+
+async def test_a_fax_that_a_worker_has_in_hand_can_still_be_held(store: Store) -> None:
+    """Until the intent is written; the worker finds its lease lost and sends nothing."""
+    await prepared(store, new_fax("A"), new_fax("B", OTHER))
+    first, second = await claimed(store)
+    await hold(store, first.id, now() + HOUR)
+    with pytest.raises(LeaseLost):
+        await store.write(partial(faxes.submitting, lease=first))
+    await store.write(partial(faxes.submitting, lease=second))
+    with pytest.raises(operator.NotPossible, match="It is submitting"):
+        await hold(store, second.id, now() + HOUR)
+
+
+async def test_a_fax_without_its_document_cannot_be_held(store: Store) -> None:
+    """Released too early it would have nothing to send."""
+    mail = messages.NewMessage(
+        id="M1", account="default", mail_from="a@example.com", client="c", content=b"x", language="tr", options={},
+        give_up_at=now() + LIFETIME, faxes=(new_fax("A"),),
+    )  # fmt: skip
+    await store.write(partial(messages.accept, new=mail))
+    with pytest.raises(operator.NotPossible, match="document is being made"):
+        await hold(store, "A", now() + HOUR)
