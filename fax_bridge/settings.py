@@ -88,6 +88,7 @@ class Smtp(Section):
     bare_newline: Literal["keep", "reject"] = "keep"
     """A CR or LF alone within a mail is kept as it is, or refuses the mail; it never ends anything."""
     smtputf8: bool = False
+    """Take addresses beyond ASCII (RFC 6531). Reports go to them, so the relay has to take them: ``check`` asks it."""
     repeat_window: Duration = Seconds(600.0)
     """The same mail to the same number within this time is a repeat whose 250 was lost, and no second fax."""
     idle_timeout: Duration = Seconds(300.0)  # RFC 5321 §4.5.3.2.7
