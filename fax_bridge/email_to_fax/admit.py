@@ -57,9 +57,10 @@ def destination_of(settings: Settings, recipient: str) -> Destination | Refusal:
     written = LocalPart.read(local)
     try:
         number = read_number(written.number, settings.numbers.region)
-        return Destination(number, read_address(written, clock_of(settings, now())), written.spelled)
+        asked = read_address(written, clock_of(settings, now())) if written.options else FaxOptions()
     except (BadNumber, OptionFault) as why:
         return Refusal(f"550 5.1.3 {why}")
+    return Destination(number, asked, written.spelled)
 
 
 def _ascii(text: str) -> str:

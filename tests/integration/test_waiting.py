@@ -85,7 +85,7 @@ async def test_a_prepared_fax_is_due_at_its_time_and_its_lifetime_begins_then(st
     await prepared(store, new_fax("A", send_at=later), new_fax("B", OTHER), send_at=soon)
     a, b = await row_of(store, "A"), await row_of(store, "B")
     assert (a.send_at, a.due_at, b.send_at, b.due_at) == (later, later, soon, soon)
-    assert later + LIFETIME - 2000 <= a.give_up_at <= later + LIFETIME
+    assert later + LIFETIME - 20_000 <= a.give_up_at <= later + LIFETIME
     assert any(note.startswith("not before ") for note in await notes(store, "A"))
     assert await claimed(store) == []
     assert await store.write(faxes.expire) == []
@@ -96,7 +96,7 @@ async def test_quiet_hours_hold_the_destinations_that_they_are_for(store: Store)
     await prepared(store, new_fax("A"), new_fax("B", OTHER), schedule=quiet_now())
     a = await row_of(store, "A")
     assert a.due_at >= now() + HOUR - 120_000
-    assert a.give_up_at >= a.due_at + LIFETIME - 2000
+    assert a.give_up_at >= a.due_at + LIFETIME - 20_000
     assert [lease.id for lease in await claimed(store)] == ["B"]
 
 
@@ -237,7 +237,7 @@ async def test_a_released_fax_goes_with_a_new_lifetime_but_not_into_quiet_hours(
     row = await row_of(store, "A")
     assert row.state == "queued"
     assert row.due_at >= now() + HOUR - 120_000
-    assert row.give_up_at >= row.due_at + LIFETIME - 2000
+    assert row.give_up_at >= row.due_at + LIFETIME - 20_000
 
 
 async def test_a_fax_that_a_worker_has_in_hand_can_still_be_held(store: Store) -> None:
