@@ -1,13 +1,21 @@
-"""``fax-bridge check``: can these settings run? Each fault is a line with its mend; nothing is changed or contacted."""
+"""``fax-bridge check``: can these settings run? Each fault is a line with its mend; nothing is changed or sent.
 
+Only one thing cannot be known from here: with ``smtp.smtputf8`` the relay is asked whether it takes such addresses too.
+"""
+
+import asyncio
 import os
 from pathlib import Path
 
+from fax_bridge.errors import Temporary
 from fax_bridge.faxmax.client import tls_context
 from fax_bridge.mail.relay import Relay
 from fax_bridge.mail.words import Words
 from fax_bridge.setting_sources import load
 from fax_bridge.settings import Settings, SettingsError
+
+RELAY_PATIENCE = 10.0
+"""Seconds for each step of the dialogue with the relay; a person waits for the answer."""
 
 
 def faults_of(config: Path | None) -> list[str]:
@@ -16,7 +24,8 @@ def faults_of(config: Path | None) -> list[str]:
         settings = load(config)
     except SettingsError as error:
         return error.faults
-    return [*_relay(settings), *_store(settings), *_templates(settings), *_authorities(settings)]
+    relay = _relay(settings) or _relay_takes_utf8(settings)
+    return [*relay, *_store(settings), *_templates(settings), *_authorities(settings)]
 
 
 def _relay(settings: Settings) -> list[str]:
@@ -25,6 +34,31 @@ def _relay(settings: Settings) -> list[str]:
     except ValueError as fault:
         return [f"relay.url: {fault}"]
     return []
+
+
+def _relay_takes_utf8(settings: Settings) -> list[str]:
+    """Without that, a sender whose address is beyond ASCII would be faxed for and could never be told (RFC 6531 §3.5).
+
+    LMTP servers are asked as SMTP ones; a Maildir takes any address.
+    """
+    if not settings.smtp.smtputf8:
+        return []
+    relay = Relay.from_url(
+        settings.relay.url.get_secret_value(),
+        timeout=min(RELAY_PATIENCE, settings.relay.timeout),
+        ca_file=str(settings.relay.ca_file or ""),
+    )
+    try:
+        offered = asyncio.run(relay.extensions())
+    except Temporary as fault:
+        words = str(fault).rstrip(".")
+        return [
+            f"smtp.smtputf8: {words}; so nobody knows whether it takes such addresses. Start it, or set this false."
+        ]
+    if offered is None or "smtputf8" in offered:
+        return []
+    lacks = f"smtp.smtputf8: the mail server {relay} has no SMTPUTF8, so no report could go to such an address."
+    return [f"{lacks} Set this false, or give relay.url one that has it."]
 
 
 def _store(settings: Settings) -> list[str]:

@@ -22,7 +22,9 @@ from fax_bridge.history import (
     account_list,
     account_resume,
     fax_act,
+    fax_hold,
     fax_list,
+    fax_release,
     fax_resend,
     fax_show,
     push_list,
@@ -201,7 +203,7 @@ def faxes_show(fax_id: FaxId, config: Config = None, as_json: AsJson = False) ->
 
 @faxes.command("retry")
 def faxes_retry(fax_id: FaxId, config: Config = None) -> None:
-    """Try a queued fax now instead of waiting."""
+    """Try a queued fax now instead of waiting, also for its time to send or for quiet hours to end."""
     _ask(fax_act(_settings(config), operator.retry, fax_id))
     typer.echo(f"{fax_id} is tried now.")
 
@@ -213,10 +215,16 @@ def faxes_cancel(fax_id: FaxId, config: Config = None) -> None:
     typer.echo(f"{fax_id} is cancelled.")
 
 
+@faxes.command("hold")
+def faxes_hold(fax_id: FaxId, config: Config = None) -> None:
+    """Let a fax that was not handed to FaxMAX wait until it is released; after faxmax.held_for it is cancelled."""
+    typer.echo(f"{fax_id} is held until {_ask(fax_hold(_settings(config), fax_id))}.")
+
+
 @faxes.command("release")
 def faxes_release(fax_id: FaxId, config: Config = None) -> None:
     """Let a held fax go."""
-    _ask(fax_act(_settings(config), operator.release, fax_id))
+    _ask(fax_release(_settings(config), fax_id))
     typer.echo(f"{fax_id} is released.")
 
 

@@ -22,6 +22,8 @@ def faxes(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(heading, overflow="fold")
     for row in rows:
         state = row["state"] if row["result"] in (None, row["state"]) else f"{row['state']} ({row['result']})"
+        if row["not_before"]:
+            state = f"{state}, not before {row['not_before'].replace('T', ' ')[:16]}"
         when = row["accepted_at"].replace("T", " ")[:16]
         table.add_row(row["id"], when, state, row["shown"], row["from"], _plain(row["subject"]))
     _out.print(table)
@@ -78,9 +80,12 @@ def accounts(rows: Sequence[dict[str, Any]]) -> None:
 def explanation(facts: dict[str, Any]) -> None:
     _out.print(f"Subject: {_plain(facts['subject'])}", soft_wrap=True)
     for one in facts["recipients"]:
-        _out.print(f"To:      {_plain(one['shown'] or one['fault'])}  ({_plain(one['address'])})", soft_wrap=True)
+        at = f", not before {one['send_at']}" if one["send_at"] else ""
+        _out.print(f"To:      {_plain(one['shown'] or one['fault'])}{at}  ({_plain(one['address'])})", soft_wrap=True)
     options = facts["options"]
     _out.print(f"Options: {options['paper_size']}, {options['resolution']}, language {options['language']}")
+    if options["send_at"]:
+        _out.print(f"Time:    not before {options['send_at']}")
     _parts(facts["parts"])
     _out.print()
     if facts["faxed"]:

@@ -14,6 +14,7 @@ import structlog
 
 from fax_bridge import __version__
 from fax_bridge.documents.worker import Documents
+from fax_bridge.email_to_fax.expire import expire_forever, expire_held_forever
 from fax_bridge.email_to_fax.prepare import Preparer
 from fax_bridge.email_to_fax.receive import Intake
 from fax_bridge.email_to_fax.report import Reporter
@@ -86,7 +87,8 @@ async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[
         submitter = Submitter(settings, store, words, alerts)
         workers = _workers(settings, store, documents, words, alerts, relay, submitter)
         tasks = [asyncio.create_task(w.run(), name=w.name) for w in workers]
-        tasks.append(asyncio.create_task(submitter.expire_forever(), name="expire"))
+        tasks.append(asyncio.create_task(expire_forever(store, settings.faxmax), name="expire"))
+        tasks.append(asyncio.create_task(expire_held_forever(store, settings.faxmax), name="expire held"))
         tasks.append(asyncio.create_task(_purge_forever(settings, store), name="retention"))
         stack.push_async_callback(_stop_workers, workers, tasks, grace)
 
@@ -166,7 +168,7 @@ def _workers(
 
     return [
         plain(messages.PREPARE, Preparer(settings, store, documents).handle, 2),
-        Worker(store, faxes.SUBMIT, submitter.handle_queued, lanes, submitter.open_accounts),
+        Worker(store, faxes.SUBMIT, submitter.handle_queued, lanes, submitter.open_accounts, submitter.limits),
         plain(faxes.PROMISED, submitter.handle_promised, 8),
         plain(messages.REPORT, Reporter(settings, store, words).handle, 4),
         plain(pushes.EVENTS, events.handle, 4),

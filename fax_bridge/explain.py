@@ -3,14 +3,22 @@
 import email.utils
 from dataclasses import asdict, dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.cover import cover_html
 from fax_bridge.email_to_fax.document import Prepared, Unfaxable, prepare
+from fax_bridge.email_to_fax.options import LocalPart, OptionFault, read_address, read_header
 from fax_bridge.email_to_fax.read import TOLERANT, header_text, read_mail
-from fax_bridge.fax import Language, Paper, Resolution, now
+from fax_bridge.email_to_fax.send_time import DAY_MS, Clock
+from fax_bridge.fax import Instant, Language, Paper, Resolution, now
 from fax_bridge.mail.words import Words
 from fax_bridge.numbers import BadNumber, read_number, shown
+from fax_bridge.wall_clock import at_zone
+
+ZONE = "Europe/Istanbul"
+WITHIN = 30 * DAY_MS
+"""The defaults of ``reports.timezone`` and ``faxmax.send_at_within``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +36,14 @@ async def explain(
     """``to``: envelope recipients; without any, the addresses of To and Cc that could be numbers are taken."""
     mail = read_mail(content)
     paper, resolution = Paper.A4, Resolution.FINE
+    send_at = None
     recipients = [_recipient(address, region) for address in to or _addressed(content, region)]
-    made = await prepare(mail, Documents(), paper=paper)
+    made: Prepared | Unfaxable
+    try:
+        send_at = read_header(mail.fax_fields, _clock()).send_at
+        made = await prepare(mail, Documents(), paper=paper)
+    except OptionFault as fault:
+        made = Unfaxable(fault.reason, fault.written, ())
     cover = None
     if isinstance(made, Prepared) and made.cover_body is not None:
         number = next((r["number"] for r in recipients if r["number"]), "902162222525")
@@ -41,13 +55,13 @@ async def explain(
             pages=made.pages,
             at=mail.date or now(),
             language=language,
-            timezone="Europe/Istanbul",
+            timezone=ZONE,
         )
     facts = {
         "subject": mail.subject,
         "from": email.utils.formataddr((mail.from_name, mail.from_address)),
         "recipients": recipients,
-        "options": {"paper_size": paper, "resolution": resolution, "language": language},
+        "options": {"paper_size": paper, "resolution": resolution, "language": language, "send_at": _when(send_at)},
         "faxed": isinstance(made, Prepared),
         "refused": {"reason": made.reason, "detail": made.detail} if isinstance(made, Unfaxable) else None,
         "parts": [asdict(fate) for fate in made.fates],
@@ -58,12 +72,22 @@ async def explain(
     return Explanation(facts, made.pdf if isinstance(made, Prepared) else None, cover)
 
 
-def _recipient(address: str, region: str) -> dict[str, str]:
+def _clock() -> Clock:
+    return Clock(ZoneInfo(ZONE), now(), WITHIN)
+
+
+def _when(at: Instant | None) -> str | None:
+    return at_zone(at, ZoneInfo(ZONE)).isoformat(timespec="minutes") if at is not None else None
+
+
+def _recipient(address: str, region: str) -> dict[str, Any]:
+    local = LocalPart.read(address.rpartition("@")[0] or address)
     try:
-        number = read_number(address.rpartition("@")[0] or address, region)
-    except BadNumber as fault:
-        return {"address": address, "number": "", "shown": "", "fault": str(fault)}
-    return {"address": address, "number": number, "shown": shown(number), "fault": ""}
+        number = read_number(local.number, region)
+        send_at = _when(read_address(local, _clock()).send_at)
+    except (BadNumber, OptionFault) as fault:
+        return {"address": address, "number": "", "shown": "", "send_at": None, "fault": str(fault)}
+    return {"address": address, "number": number, "shown": shown(number), "send_at": send_at, "fault": ""}
 
 
 def _addressed(content: bytes, region: str) -> list[str]:

@@ -25,6 +25,8 @@ def _when(at: Instant | None, settings: Settings) -> str | None:
 
 
 def _fax(row: Work, settings: Settings) -> dict[str, Any]:
+    queued, at = row.state == FaxState.QUEUED, now()
+    allowed = settings.schedule.earliest(row.number, row.send_at, at) if queued else at
     return {
         "id": row.id,
         "message": row.message_id,
@@ -40,6 +42,9 @@ def _fax(row: Work, settings: Settings) -> dict[str, Any]:
         "pages_sent": row.pages_sent,
         "pages_total": row.pages_total,
         "accepted_at": _when(row.accepted_at, settings),
+        "not_before": _when(allowed if allowed > at else None, settings),
+        "next_try_at": _when(row.due_at if queued and not row.owner else None, settings),
+        "held_until": _when(row.due_at if row.state == FaxState.HELD else None, settings),
         "submitted_at": _when(row.submitted_at, settings),
         "ended_at": _when(row.ended_at, settings),
     }
@@ -82,9 +87,22 @@ async def fax_show(settings: Settings, fax_id: str) -> dict[str, Any] | None:
 
 
 async def fax_act(settings: Settings, act: Callable[[Tx, str], Awaitable[None]], fax_id: str) -> None:
-    """Retry, cancel or release a fax. Raises :class:`fax_bridge.store.operator.NotPossible`."""
+    """Do that to a fax. Raises :class:`fax_bridge.store.operator.NotPossible`."""
     async with _store(settings) as store:
         await store.write(lambda tx: act(tx, fax_id))
+
+
+async def fax_hold(settings: Settings, fax_id: str) -> str:
+    """Let a fax wait for a person; until when at the longest. Raises as :func:`fax_act`."""
+    until = now() + int(settings.faxmax.held_for * 1000)
+    await fax_act(settings, partial(operator.hold, until=until), fax_id)
+    return str(_when(until, settings))
+
+
+async def fax_release(settings: Settings, fax_id: str) -> None:
+    """Let a held fax go. Raises as :func:`fax_act`."""
+    give_up_at = now() + int(settings.faxmax.queue_lifetime * 1000)
+    await fax_act(settings, partial(operator.release, schedule=settings.schedule, give_up_at=give_up_at), fax_id)
 
 
 async def fax_resend(settings: Settings, fax_id: str) -> str:

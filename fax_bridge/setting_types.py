@@ -5,6 +5,7 @@ Each refuses a wrong value with a sentence that says how to mend it.
 
 import ipaddress
 import re
+from datetime import time
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal
@@ -125,6 +126,23 @@ def _network(value: object) -> object:
         ) from None
 
 
+def _clock(value: object) -> object:
+    if isinstance(value, time):
+        return value
+    found = re.fullmatch(r"([01][0-9]|2[0-4]):([0-5][0-9])", value) if isinstance(value, str) else None
+    if not found or (found[1] == "24" and found[2] != "00"):
+        raise ValueError(f'"{value}" is no time of day. Write e.g. "22:00".')
+    return time(int(found[1]) % 24, int(found[2]))
+
+
+def _destination(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"\*|[1-9][0-9]{0,14}", value):
+        raise ValueError(
+            f'"{value}" is no beginning of a number. Write digits from the country code on, e.g. "90216", or "*".'
+        )
+    return value
+
+
 def _zone(name: object) -> object:
     try:
         ZoneInfo(str(name))
@@ -140,5 +158,10 @@ Domain = Annotated[str, BeforeValidator(_domain)]
 ListenOrSocket = Annotated[Listen | UnixSocket, BeforeValidator(_listen_or_socket)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network | Literal["unix"], BeforeValidator(_network)]
 """``unix`` stands for all clients on a Unix socket."""
+ClockTime = Annotated[time, BeforeValidator(_clock)]
+"""``24:00`` is midnight too."""
+Destination = Annotated[str, BeforeValidator(_destination)]
+"""The beginning of E.164 digits, or ``*`` for all numbers."""
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Zone = Annotated[str, BeforeValidator(_zone)]
 """A name of the tz database."""

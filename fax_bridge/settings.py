@@ -5,9 +5,10 @@ not open the gateway. Where they come from is in :mod:`fax_bridge.setting_source
 """
 
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     BaseModel,
@@ -20,10 +21,14 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fax_bridge.fax import Language, Paper, Resolution, ResultClass
+from fax_bridge.fax import Language, Paper, Resolution, ResultClass, now
 from fax_bridge.numbers import BadNumber, is_region, read_number
+from fax_bridge.quiet_hours import QuietHours, Schedule
 from fax_bridge.setting_types import (
     Address,
+    ClockTime,
+    Day,
+    Destination,
     Domain,
     Duration,
     FromHeader,
@@ -83,6 +88,7 @@ class Smtp(Section):
     bare_newline: Literal["keep", "reject"] = "keep"
     """A CR or LF alone within a mail is kept as it is, or refuses the mail; it never ends anything."""
     smtputf8: bool = False
+    """Take addresses beyond ASCII (RFC 6531). Reports go to them, so the relay has to take them: ``check`` asks it."""
     repeat_window: Duration = Seconds(600.0)
     """The same mail to the same number within this time is a repeat whose 250 was lost, and no second fax."""
     idle_timeout: Duration = Seconds(300.0)  # RFC 5321 §4.5.3.2.7
@@ -168,6 +174,10 @@ class Account(Section):
     timeout: Duration = Seconds(300.0)
     """How long FaxMAX may take to answer; it may render before it does."""
     max_concurrent: int = Field(default=4, ge=1)
+    """How many faxes may be on their way to FaxMAX at once, over all nodes."""
+    max_per_minute: int = Field(default=0, ge=0, le=6000)
+    """How many faxes may be begun in a minute, over all nodes; 0 for as many as there are. They go evenly, above 60 a
+    minute in bursts of a second's worth."""
 
     @field_validator("ca_file", mode="before")
     @classmethod
@@ -220,6 +230,11 @@ class FaxMax(Account):
     confirm_per_page: Duration = Seconds(60.0)
     """What each page adds to that."""
     queue_lifetime: Duration = Seconds(172800.0)
+    """How long a fax is tried to be handed over, from when it may first go; quiet hours do not count."""
+    held_for: Duration = Seconds(172800.0)
+    """How long a held fax waits for a person; then it is cancelled, and its sender told."""
+    send_at_within: Duration = Seconds(2_592_000.0)
+    """How far ahead a sender may ask for a time to send at."""
     on_unknown: Literal["report", "retry"] = "report"
     retry_first: Duration = Seconds(30.0)
     retry_longest: Duration = Seconds(1800.0)
@@ -367,6 +382,21 @@ class Route(Section):
     to: tuple[Address, ...] = Field(min_length=1)
 
 
+class QuietHoursSettings(Section):
+    """When no fax to some destinations is begun. All entries that match a number hold for it."""
+
+    match: Destination
+    from_: ClockTime = Field(alias="from")
+    until: ClockTime
+    """On the next day, where it is not later than ``from``; equal to it, they last a whole day."""
+    days: tuple[Day, ...] = Field(default=get_args(Day), min_length=1)
+    """On which they begin."""
+    timezone: Zone | None = None
+    """Of the destination; ``reports.timezone`` where there is none."""
+    send_at_wins: bool = False
+    """Whether a fax goes within them all the same, if its sender asked for that time."""
+
+
 class Retention(Section):
     """How long things are kept after their end."""
 
@@ -410,6 +440,7 @@ class Settings(BaseSettings):
     log: Log = Log()
     senders: tuple[Sender, ...] = Field(min_length=1)
     routes: tuple[Route, ...] = ()
+    quiet_hours: tuple[QuietHoursSettings, ...] = ()
     templates_dir: Path | None = None
     """Templates found here win over those that come with the program."""
 
@@ -443,9 +474,29 @@ class Settings(BaseSettings):
             f"smtp.listen / webhook.listen: {place} is given twice. Give each listener a port of its own."
             for place in sorted({place for place in places if places.count(place) > 1})
         ]
+        for prefix in self.schedule.without_time(now()):
+            place = f"numbers that begin with {prefix}" if prefix else "any number"
+            faults.append(f"quiet_hours: together they leave no time at all for {place}. Shorten one of them.")
         if faults:
             raise SettingsError(faults)
         return self
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        days = get_args(Day)
+        return Schedule(
+            tuple(
+                QuietHours(
+                    prefix=entry.match.removeprefix("*"),
+                    start=entry.from_,
+                    end=entry.until,
+                    zone=ZoneInfo(entry.timezone or self.reports.timezone),
+                    days=frozenset(days.index(day) for day in entry.days),
+                    yields=entry.send_at_wins,
+                )
+                for entry in self.quiet_hours
+            )
+        )
 
     def shown(self) -> dict[str, Any]:
         """All settings for the log and for people, secrets masked."""

@@ -4,6 +4,8 @@ import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
 
+from fax_bridge.email_to_fax.options import FaxOptions, LocalPart, OptionFault, clock_of, read_address
+from fax_bridge.fax import now
 from fax_bridge.numbers import BadNumber, read_number
 from fax_bridge.setting_types import UNIX, Network
 from fax_bridge.settings import Sender, Settings
@@ -14,6 +16,17 @@ class Refusal:
     """An SMTP reply that ends the matter for one recipient: code, enhanced code (RFC 3463), words."""
 
     reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What the address of a recipient means."""
+
+    number: str
+    """E.164 digits."""
+    options: FaxOptions
+    spelled: str
+    """The options as they stand in the address."""
 
 
 def sender_of(settings: Settings, mail_from: str, client: str) -> Sender | None:
@@ -42,15 +55,18 @@ def _address(client: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return mapped or address
 
 
-def number_of(settings: Settings, recipient: str) -> str | Refusal:
-    """The number that a RCPT address means, or why it means none."""
+def destination_of(settings: Settings, recipient: str) -> Destination | Refusal:
+    """What a RCPT address means, or why it means nothing."""
     local, _, domain = recipient.rpartition("@")
     if domain.lower().rstrip(".") not in settings.smtp.domains:
         return Refusal(f"550 5.1.2 {_ascii(domain) or 'an address without a domain'} is not a fax domain of ours")
+    written = LocalPart.read(local)
     try:
-        return read_number(local.strip('"'), settings.numbers.region)
-    except BadNumber as why:
+        number = read_number(written.number, settings.numbers.region)
+        asked = read_address(written, clock_of(settings, now())) if written.options else FaxOptions()
+    except (BadNumber, OptionFault) as why:
         return Refusal(f"550 5.1.3 {why}")
+    return Destination(number, asked, written.spelled)
 
 
 def _ascii(text: str) -> str:

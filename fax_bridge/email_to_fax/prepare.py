@@ -1,13 +1,15 @@
 """The worker's step between the 250 and the POST: an accepted mail is read and made into its document."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.document import Prepared, prepare
+from fax_bridge.email_to_fax.options import OptionFault, clock_of, read_header
 from fax_bridge.email_to_fax.read import ReadMail, read_mail
 from fax_bridge.eventlog import event
-from fax_bridge.fax import Paper, ResultClass, now
+from fax_bridge.fax import Fate, Paper, ResultClass, now
 from fax_bridge.settings import Settings
 from fax_bridge.store import intake, messages
 from fax_bridge.store.lease import Lease
@@ -36,10 +38,15 @@ class Preparer:
         content = await intake.content(self._store, lease.id)
         # Parsing a large mail takes long enough to be felt by every session on this loop.
         mail = await asyncio.to_thread(read_mail, content)
+        headers = messages.Headers(mail.subject, mail.message_id, mail.references)
+        try:
+            options = read_header(mail.fax_fields, clock_of(self._settings, row.accepted_at))
+        except OptionFault as fault:
+            await self._refuse(lease, headers, (), f"{fault.reason}: {fault.written[:200]}")
+            return
         account = self._settings.faxmax.account(row.account) if self._knows(row.account) else self._settings.faxmax
         paper = Paper(row.options.get("paper_size") or account.paper_size)
         made = await prepare(mail, self._documents, paper=paper)
-        headers = messages.Headers(mail.subject, mail.message_id, mail.references)
         if isinstance(made, Prepared):
             await self._store.write(
                 partial(
@@ -51,21 +58,20 @@ class Preparer:
                     pages=made.pages,
                     cover=_cover(mail, made.cover_body),
                     fates=made.fates,
+                    send_at=options.send_at,
+                    schedule=self._settings.schedule,
                 )
             )
             event("document", lease.id, pages=made.pages, sha256=made.sha256[:16])
         else:
-            await self._store.write(
-                partial(
-                    messages.refused,
-                    lease=lease,
-                    headers=headers,
-                    fates=made.fates,
-                    result=ResultClass.DOCUMENT,
-                    detail=": ".join(filter(None, (made.reason, made.detail))),
-                )
-            )
-            event("document", lease.id, refused=made.reason)
+            await self._refuse(lease, headers, made.fates, ": ".join(filter(None, (made.reason, made.detail))))
+
+    async def _refuse(self, lease: Lease, headers: messages.Headers, fates: Sequence[Fate], detail: str) -> None:
+        """``detail`` begins with the reason's word."""
+        result = ResultClass.DOCUMENT
+        refused = partial(messages.refused, lease=lease, headers=headers, fates=fates, result=result, detail=detail)
+        await self._store.write(refused)
+        event("document", lease.id, refused=detail.partition(":")[0])
 
     async def _give_up(self, lease: Lease, result: ResultClass, detail: str) -> None:
         """A fault of ours (no converter, a bug) kept it here for too long: the sender has to hear of it."""

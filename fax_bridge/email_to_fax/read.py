@@ -69,6 +69,8 @@ class ReadMail:
     from_address: str
     date: Instant | None
     parts: tuple[MailPart, ...]
+    fax_fields: tuple[tuple[str, str], ...] = ()
+    """The header fields that begin with ``X-Fax-``: the name in small letters, the value as :func:`header_text`."""
 
     @property
     def body(self) -> str:
@@ -127,14 +129,17 @@ def _read(root: Message) -> ReadMail:
         from_address=address,
         date=_date(header_text(root, "Date")),
         parts=tuple(_placed(part, body) for part in parts),
+        fax_fields=tuple((k.lower(), _text(v)) for k, v in root.items() if k.lower().startswith("x-fax-")),
     )
 
 
 def header_text(message: Message, name: str) -> str:
     """A header as a person reads it: encoded words decoded (RFC 2047), raw 8-bit guessed, one line."""
     raw = message.get(name)
-    if raw is None:
-        return ""
+    return "" if raw is None else _text(raw)
+
+
+def _text(raw: object) -> str:
     return _printable("".join(_decoded(chunk, charset) for chunk, charset in _chunks(raw)))
 
 

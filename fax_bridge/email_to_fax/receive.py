@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from ulid import ULID
 
-from fax_bridge.email_to_fax.admit import Refusal, number_of, sender_of
+from fax_bridge.email_to_fax.admit import Destination, Refusal, destination_of, sender_of
 from fax_bridge.email_to_fax.incoming import LOCAL_ERROR, Incoming, reason_of
 from fax_bridge.email_to_fax.smtp_connection import SHUTTING_DOWN, Connection
 from fax_bridge.email_to_fax.smtp_limits import Room, Sessions
@@ -33,6 +33,11 @@ log = structlog.get_logger("smtp")
 
 BACKLOG = 512
 """Connections that wait to be taken; a burst of clients should not meet a closed door."""
+
+ASKED_OTHERWISE = Refusal(
+    "550 5.1.4 this mail has the number already, with other options; send the second fax in a mail of its own"
+)
+"""Two addresses of one number are one fax, which cannot go at two times; to pick one would be a guess."""
 
 NOT_ALLOWED = Refusal("550 5.7.1 this sender may not send faxes from here")
 
@@ -114,18 +119,22 @@ class Intake:
     def has_room(self) -> bool:
         return self._room.enough
 
-    def admit(self, transaction: Transaction, client: str, address: str) -> str | Refusal:
-        """The number that a recipient means, or the reply that refuses it."""
+    def admit(self, transaction: Transaction, client: str, address: str) -> Destination | Refusal:
+        """What a recipient's address means, or the reply that refuses it."""
         mail_from = transaction.mail_from or ""
         if sender_of(self.settings, mail_from, client) is None:
             event("rejected", mail_from=mail_from, client=client, to=address, why="sender")
             return NOT_ALLOWED
         if len(transaction.recipients) >= self.settings.smtp.max_recipients:
             return Refusal("452 4.5.3 too many recipients in one mail; send the rest in another")
-        number = number_of(self.settings, address)
-        if isinstance(number, Refusal):
-            event("rejected", mail_from=mail_from, client=client, to=address, why=number.reply)
-        return number
+        to = destination_of(self.settings, address)
+        if isinstance(to, Destination) and any(
+            one.number == to.number and one.options != to.options for one in transaction.recipients
+        ):
+            to = ASKED_OTHERWISE
+        if isinstance(to, Refusal):
+            event("rejected", mail_from=mail_from, client=client, to=address, why=to.reply)
+        return to
 
     def begin(self) -> Incoming:
         return Incoming(self._store, self.settings.smtp)
@@ -188,7 +197,11 @@ class Intake:
                     id=str(ULID()),
                     number=number,
                     recipients=tuple(dict.fromkeys(one.address for one in recipients)),
-                    repeat_key=mail.digest.key(mail_from=mail_from, number=number, client=client),
+                    # Its options too: the same mail with another time to send is not the same fax.
+                    repeat_key=mail.digest.key(
+                        mail_from=mail_from, number=number + recipients[0].spelled, client=client
+                    ),
+                    send_at=recipients[0].options.send_at,
                     dsn={one.address: one.dsn for one in recipients if one.dsn.asks},
                 )
                 for number, recipients in by_number.items()

@@ -11,7 +11,7 @@ from fax_bridge.email_to_fax.dsn_options import BadOption, read_mail_dsn, read_r
 from fax_bridge.fax import MailDsn, RcptDsn
 
 _QUOTED = r'"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"'
-_WORD = r'[^\s"<>()\[\]\\,:;@\x00-\x1f\x7f]+'
+_WORD = r'[^\s"<>()\[\]\\,;@\x00-\x1f\x7f]+'  # a colon, which the standard quotes, is let pass: +at=08:00
 _DOMAIN = r"(?:\[[^\s\[\]\\<>@\x00-\x1f\x7f]+\]|[^\s\"<>()\[\]\\,:;@\x00-\x1f\x7f]+)"
 _MAILBOX = rf"(?:{_QUOTED}|{_WORD})(?:@{_DOMAIN})?"
 _ROUTE = r"(?:@[^\s<>:\x00-\x1f\x7f]*:)?"  # source routes are read over (RFC 5321 appendix C)

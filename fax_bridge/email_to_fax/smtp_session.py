@@ -99,11 +99,11 @@ class SmtpSession(Connection):
         except BadOption as fault:
             raise Refused(f"501 5.5.4 {fault}") from None
         _check_script(path.address, transaction.smtp_utf8, "5.6.7")
-        number = self._decisions.admit(transaction, self.client, path.address)
-        if isinstance(number, Refusal):
-            raise Refused(number.reply)
-        transaction.recipients.append(Recipient(path.address, number, dsn))
-        await self._send(f"250 2.1.5 fax to +{number}")
+        to = self._decisions.admit(transaction, self.client, path.address)
+        if isinstance(to, Refusal):
+            raise Refused(to.reply)
+        transaction.recipients.append(Recipient(path.address, to.number, dsn, to.options, to.spelled))
+        await self._send(f"250 2.1.5 fax to +{to.number}")
 
     def _may_begin(self) -> None:
         if not self._dialogue.host_name:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-import structlog
 from ulid import ULID
 
 from fax_bridge.email_to_fax.cover import cover_html
@@ -26,6 +25,8 @@ from fax_bridge.numbers import read_number
 from fax_bridge.settings import Account, Settings
 from fax_bridge.store import accounts, faxes, outbox
 from fax_bridge.store.lease import Lease, backoff, finish
+from fax_bridge.store.limits import AccountLimits, Limit
+from fax_bridge.store.rate import Rate
 from fax_bridge.store.store import Store, Tx
 from fax_bridge.store.worker import Work
 
@@ -36,18 +37,32 @@ def fingerprint(account: Account) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-log = structlog.get_logger("submit")
+def limits_of(settings: Settings) -> AccountLimits:
+    """What each account takes, by its settings."""
+    accounts = {name: settings.faxmax.account(name) for name in settings.faxmax.account_names}
+    return AccountLimits(
+        {
+            name: Limit(account.max_concurrent, Rate(account.max_per_minute) if account.max_per_minute else None)
+            for name, account in accounts.items()
+        }
+    )
+
+
+OUTAGE_MS = 1000
+"""Until the next look at a fax that was claimed when only a probe might go."""
 
 
 class Submitter:
     """Handles the queues :data:`faxes.SUBMIT` and :data:`faxes.PROMISED`."""
 
     def __init__(self, settings: Settings, store: Store, words: Words, alerts: Alerts) -> None:
+        self.limits = limits_of(settings)
         self._settings = settings
         self._store = store
         self._words = words
         self._alerts = alerts
         self._promises = promises_of(settings)
+        self._schedule = settings.schedule
         self._accounts = {name: settings.faxmax.account(name) for name in settings.faxmax.account_names}
         codes = frozenset(settings.faxmax.auth_error_codes)
         self._breakers = {name: Breaker() for name in self._accounts}
@@ -66,14 +81,21 @@ class Submitter:
             await self._store.write(partial(faxes.failed, lease=lease, result=result, detail=row.detail))
             event("ended", row.id, state="failed", result=result)
             return
+        if self._schedule.earliest(row.number, row.send_at, at := now()) > at:
+            await self._store.write(partial(self._put_off, lease=lease, account=row.account))
+            return
         breaker = self._breakers[row.account]
         if not breaker.begin(asyncio.get_running_loop().time()):
-            await self._store.write(partial(finish, lease=lease, due_at=now() + backoff(1, 1.0, 1.0)))
+            await self._store.write(partial(self._unsent, lease=lease, account=row.account, delay_ms=OUTAGE_MS))
             return
         try:
             request = await self._request(row)
-            attempt = await self._store.write(partial(faxes.submitting, lease=lease))
+            attempt = await self._store.write(partial(faxes.submitting, lease=lease, schedule=self._schedule))
             outcome = await self._clients[row.account].send(request)
+        except faxes.NotYet:  # the quiet hours began meanwhile
+            breaker.abandoned()
+            await self._store.write(partial(self._put_off, lease=lease, account=row.account))
+            return
         except BaseException:
             breaker.abandoned()
             raise
@@ -87,19 +109,15 @@ class Submitter:
         """The time by which something should have been heard of this fax has come."""
         on_unknown = self._settings.faxmax.on_unknown
         state = await self._store.write(
-            partial(faxes.promise_due, lease=lease, on_unknown=on_unknown, promises=self._promises)
+            partial(
+                faxes.promise_due,
+                lease=lease,
+                on_unknown=on_unknown,
+                promises=self._promises,
+                schedule=self._schedule,
+            )
         )
         event("ended" if state in {"unconfirmed", "uncertain"} else "unknown", row.id, state=state)
-
-    async def expire_forever(self) -> None:
-        """Faxes of a paused account are never claimed, but their lifetime ends all the same."""
-        while True:
-            try:
-                for fax_id in await self._store.write(faxes.expire):
-                    event("ended", fax_id, state="failed", result=ResultClass.EXPIRED)
-            except Exception:  # this task's edge: a database out of reach is waited out
-                log.exception("expiry failed")
-            await asyncio.sleep(min(30.0, max(0.2, self._settings.faxmax.queue_lifetime / 10)))
 
     def _learn(self, account: str, breaker: Breaker, outcome: Outcome) -> None:
         """Out of reach counts towards an outage; an answer, whatever it says, ends one."""
@@ -165,12 +183,27 @@ class Submitter:
                 limits = self._settings.faxmax
                 # A server may ask for more patience than ours, never for less: "Retry-After: 0" would be a hot loop.
                 wait = max(backoff(attempt, limits.retry_first, limits.retry_longest), int((after or 0) * 1000))
-                await faxes.retried(tx, lease=lease, delay_ms=wait, detail=detail, promises=self._promises)
+                await self._retried(tx, lease, wait, detail)
             case Failed(Verdict.PAUSE, detail):
-                await faxes.retried(tx, lease=lease, delay_ms=0, detail=detail, promises=self._promises)
+                await self._retried(tx, lease, 0, detail)
                 await self._pause(tx, row.account, detail)
             case Failed(_, detail):
                 await faxes.lost(tx, lease=lease, detail=detail, promises=self._promises)
+
+    async def _retried(self, tx: Tx, lease: Lease, delay_ms: int, detail: str) -> None:
+        await faxes.retried(
+            tx, lease=lease, delay_ms=delay_ms, detail=detail, promises=self._promises, schedule=self._schedule
+        )
+
+    async def _put_off(self, tx: Tx, *, lease: Lease, account: str) -> None:
+        """The same for a fax that was claimed before its time."""
+        await faxes.put_off(tx, lease=lease, schedule=self._schedule)
+        await self.limits.put_back(tx, account)
+
+    async def _unsent(self, tx: Tx, *, lease: Lease, account: str, delay_ms: int) -> None:
+        """Back into the queue before anything was sent, and its place in the account's rate with it."""
+        await finish(tx, lease, due_at=now() + delay_ms)
+        await self.limits.put_back(tx, account)
 
     async def _pause(self, tx: Tx, name: str, detail: str) -> None:
         """FaxMAX refuses the credentials: no fax of this account goes until the operator has mended that."""

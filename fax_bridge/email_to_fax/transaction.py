@@ -1,10 +1,11 @@
 """What a client has said so far of one mail: its sender, its recipients, what it asks to be told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiosmtpd.smtp import Envelope
 
 from fax_bridge.email_to_fax.incoming import Incoming
+from fax_bridge.email_to_fax.options import FaxOptions
 from fax_bridge.email_to_fax.smtp_limits import Pace
 from fax_bridge.fax import MailDsn, RcptDsn
 
@@ -17,6 +18,10 @@ class Recipient:
     number: str
     """E.164 digits: what the address means."""
     dsn: RcptDsn
+    options: FaxOptions = field(default_factory=FaxOptions)
+    """What the address asks for beside the number."""
+    spelled: str = ""
+    """The options as they stand in the address."""
 
 
 class Transaction(Envelope):

@@ -75,11 +75,13 @@ class Outcome:
 
 
 class Transport(Protocol):
-    """One way of sending. Both methods raise :class:`fax_bridge.errors.Temporary` with words for the operator."""
+    """One way of sending. All methods raise :class:`fax_bridge.errors.Temporary` with words for the operator."""
 
     async def send(self, outbox_id: str, mail_from: str, recipients: Sequence[str], content: bytes) -> Delivery: ...
 
     async def probe(self) -> None: ...
+
+    async def extensions(self) -> frozenset[str] | None: ...
 
 
 BAD_PATH = Reply(553, "5.1.3 this is no mail address")

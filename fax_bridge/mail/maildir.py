@@ -39,6 +39,9 @@ class Maildir:
     async def probe(self) -> None:
         await asyncio.to_thread(self._probe)
 
+    async def extensions(self) -> None:
+        """There is no server to ask, and a file takes any bytes."""
+
     def _probe(self) -> None:
         try:
             self._make_directories()

@@ -25,6 +25,9 @@ TONES = {
 NEVER_HANDED_OVER = frozenset({ResultClass.DOCUMENT, ResultClass.EXPIRED})
 """The failures that are ours: FaxMAX never had the fax, and ``detail`` is not FaxMAX's."""
 
+OPTION_REASONS = frozenset({"bad_send_at", "send_at_too_far", "option_twice", "unknown_option"})
+"""Reasons of :class:`fax_bridge.email_to_fax.options.OptionFault`."""
+
 SAID_BY_US = frozenset({FaxState.CANCELLED, FaxState.UNCERTAIN})
 """Ends whose ``detail`` is ours too: nothing that FaxMAX said was readable."""
 
@@ -70,7 +73,8 @@ def outcome_key(state: FaxState, result: ResultClass | None) -> str:
 
 
 def fax_view(fax: ReportFax, words: Words, shown: Shown) -> FaxView:
-    key, language = outcome_key(fax.state, fax.result), shown.language
+    language = shown.language
+    key = "failed.option" if _is_an_option(fax) else outcome_key(fax.state, fax.result)
     number = numbers.shown(fax.number)
     told = {
         "number": number,
@@ -101,6 +105,11 @@ def fax_view(fax: ReportFax, words: Words, shown: Shown) -> FaxView:
         fax_id=line(fax.fax_id),
         provider_id=line(fax.provider_id),
     )
+
+
+def _is_an_option(fax: ReportFax) -> bool:
+    """It was not a part of the mail that could not be faxed, but what its sender asked for beside it."""
+    return fax.result is ResultClass.DOCUMENT and fax.detail.partition(": ")[0] in OPTION_REASONS
 
 
 def summary(faxes: Sequence[FaxView], words: Words, shown: Shown) -> str:

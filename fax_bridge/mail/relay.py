@@ -77,6 +77,13 @@ class Relay:
         """
         await self.transport.probe()
 
+    async def extensions(self) -> frozenset[str] | None:
+        """What the server offers once TLS and login are done, in lower case; ``None`` for a Maildir, which is none.
+
+        Raises :class:`Temporary`.
+        """
+        return await self.transport.extensions()
+
 
 @functools.cache
 def _full_name() -> str:
@@ -104,6 +111,10 @@ class Smtp:
     async def probe(self) -> None:
         async with self._session():
             pass
+
+    async def extensions(self) -> frozenset[str]:
+        async with self._session() as session:
+            return frozenset(session.extensions)
 
     @contextlib.asynccontextmanager
     async def _session(self) -> AsyncIterator["SmtpSession"]:
@@ -232,6 +243,10 @@ class Lmtp:
     async def probe(self) -> None:
         async with self._session():
             pass
+
+    async def extensions(self) -> frozenset[str]:
+        async with self._session() as session:
+            return frozenset(session.extensions)
 
     @contextlib.asynccontextmanager
     async def _session(self) -> AsyncIterator[LmtpSession]:

@@ -11,11 +11,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from fax_bridge.errors import BridgeError
 from fax_bridge.fax import FAX_ENDS, FaxState, Instant, PushedStatus, ResultClass, may_follow, now
+from fax_bridge.quiet_hours import ALWAYS, Schedule
 from fax_bridge.store.lease import Lease, LeaseLost, Queue
 from fax_bridge.store.messages import fax_ended
 from fax_bridge.store.schema import account, document, fax, fax_event, message, status
 from fax_bridge.store.store import Tx
+from fax_bridge.wall_clock import written
 
 SUBMIT = Queue("submit", fax, fax.c.state == FaxState.QUEUED, lanes="account")
 PROMISED = Queue("promised", fax, fax.c.state.in_([FaxState.SUBMITTING, FaxState.SUBMITTED, FaxState.UNKNOWN]))
@@ -23,6 +26,9 @@ PROMISED = Queue("promised", fax, fax.c.state.in_([FaxState.SUBMITTING, FaxState
 CLOCK_SKEW_MS = 120_000
 """How far FaxMAX's clock may be from ours when a push is matched by its time."""
 
+
+HELD_TOO_LONG = "held_too_long"
+"""The reason's word, in the tables of ``templates/email``."""
 
 _WITHOUT_ANSWER = frozenset({FaxState.SUBMITTING, FaxState.UNKNOWN, FaxState.UNCERTAIN})
 
@@ -41,6 +47,10 @@ class Promises:
     """The longest that a POST may take."""
 
 
+class NotYet(BridgeError):
+    """The fax may not be begun now: its time to send has not come, or it is in the quiet hours of where it goes."""
+
+
 async def open_accounts(conn: AsyncConnection) -> set[str]:
     return set((await conn.execute(select(account.c.name).where(account.c.state == "active"))).scalars())
 
@@ -57,11 +67,16 @@ async def to_submit(conn: AsyncConnection, fax_id: str) -> Any:
     return (await conn.execute(rows)).one()
 
 
-async def submitting(tx: Tx, *, lease: Lease) -> int:
-    """The intent, committed before the POST. Returns the number of this attempt. Raises :class:`LeaseLost`."""
+async def submitting(tx: Tx, *, lease: Lease, schedule: Schedule = ALWAYS) -> int:
+    """The intent, committed before the POST. Returns the number of this attempt.
+
+    Raises :class:`LeaseLost`, and :class:`NotYet` for a fax that was claimed before its time.
+    """
     row = await _locked(tx, lease.id)
     if row.owner != lease.owner or row.claims != lease.claims or row.state != FaxState.QUEUED:
         raise LeaseLost(f"fax {lease.id}")
+    if schedule.earliest(row.number, row.send_at, at := now()) > at:
+        raise NotYet(f"fax {lease.id}")
     attempt = int(row.attempts) + 1
     await _move(tx, row, FaxState.SUBMITTING, note=f"attempt {attempt}", keep_lease=True, attempts=attempt,
                 submitting_at=now(), result=None, detail="")  # fmt: skip
@@ -97,10 +112,18 @@ async def failed(tx: Tx, *, lease: Lease, result: ResultClass, detail: str) -> N
     await _move(tx, await _held(tx, lease), FaxState.FAILED, note=detail, result=result, detail=detail)
 
 
-async def retried(tx: Tx, *, lease: Lease, delay_ms: int, detail: str, promises: Promises) -> None:
+async def put_off(tx: Tx, *, lease: Lease, schedule: Schedule) -> None:
+    """It was claimed before its time: back into the queue until then."""
+    row = await _held(tx, lease)
+    await _requeue(tx, row, now(), schedule, note="put off")
+
+
+async def retried(
+    tx: Tx, *, lease: Lease, delay_ms: int, detail: str, promises: Promises, schedule: Schedule = ALWAYS
+) -> None:
     """FaxMAX surely does not have it: back into the queue."""
     row = await _held(tx, lease)
-    await _move(tx, row, FaxState.QUEUED, note=detail, detail=detail, due_at=now() + delay_ms)
+    await _requeue(tx, row, now() + delay_ms, schedule, note=detail, detail=detail)
     await adopt(tx, row.number, promises)
 
 
@@ -121,12 +144,36 @@ async def cancelled(tx: Tx, row: Row[Any]) -> None:
     await _move(tx, row, FaxState.CANCELLED, note="cancelled", result=ResultClass.CANCELLED)
 
 
-async def released(tx: Tx, row: Row[Any]) -> None:
-    await _move(tx, row, FaxState.QUEUED, note="released", due_at=now())
+async def held(tx: Tx, row: Row[Any], *, until: Instant) -> None:
+    """It waits for a person now, but not for ever; a worker that has it in hand finds its lease lost."""
+    await _move(tx, row, FaxState.HELD, note=f"held until {written(until)}", due_at=until)
+
+
+async def held_too_long(conn: AsyncConnection) -> Sequence[str]:
+    """The held faxes whose time is over. No index knows them, so it is a look through all faxes: not in a write."""
+    over = select(fax.c.id).where(fax.c.state == FaxState.HELD, fax.c.due_at <= now())
+    return (await conn.execute(over.limit(100))).scalars().all()
+
+
+async def held_over(tx: Tx, fax_id: str) -> bool:
+    """Nobody released it in time; false if somebody did meanwhile."""
+    row = await _locked(tx, fax_id)
+    if row.state != FaxState.HELD or row.due_at > now():
+        return False
+    await _move(tx, row, FaxState.CANCELLED, note="held too long", result=ResultClass.CANCELLED, detail=HELD_TOO_LONG)
+    return True
+
+
+async def released(tx: Tx, row: Row[Any], *, schedule: Schedule, give_up_at: Instant) -> None:
+    """Its lifetime did not run while it was held: ``give_up_at`` is a new one's."""
+    lasts = max(give_up_at, row.give_up_at)
+    await _requeue(tx, row, now(), schedule, note="released", give_up_at=lasts)
     tx.wake(SUBMIT.name)
 
 
-async def promise_due(tx: Tx, *, lease: Lease, on_unknown: str, promises: Promises) -> FaxState:
+async def promise_due(
+    tx: Tx, *, lease: Lease, on_unknown: str, promises: Promises, schedule: Schedule = ALWAYS
+) -> FaxState:
     """The promised time of a fax has come. Returns the state that it is in now."""
     row = await _held(tx, lease)
     match row.state:
@@ -135,7 +182,7 @@ async def promise_due(tx: Tx, *, lease: Lease, on_unknown: str, promises: Promis
         case FaxState.SUBMITTED:
             await _move(tx, row, FaxState.UNCONFIRMED, note="no final push in time", result=ResultClass.UNKNOWN)
         case FaxState.UNKNOWN if on_unknown == "retry":
-            await _move(tx, row, FaxState.QUEUED, note="window closed, sent again as set", due_at=now())
+            await _requeue(tx, row, now(), schedule, note="window closed, sent again as set")
             tx.wake(SUBMIT.name)
         case _:
             await _move(tx, row, FaxState.UNCERTAIN, note="window closed, no push that fits")
@@ -308,6 +355,15 @@ async def _move(
     await _note(tx, row.id, after, note)
     if after in FAX_ENDS:
         await fax_ended(tx, row.message_id)
+
+
+async def _requeue(tx: Tx, row: Row[Any], at: Instant, schedule: Schedule, *, note: str, **values: Any) -> None:
+    """Due at ``at``, or the first instant after it that is allowed. The wait for that is no part of its lifetime."""
+    due = schedule.earliest(row.number, row.send_at, at)
+    if due > at:
+        note = f"{note}; not before {written(due)}"
+        values["give_up_at"] = values.get("give_up_at", row.give_up_at) + due - at
+    await _move(tx, row, FaxState.QUEUED, note=note, due_at=due, **values)
 
 
 async def _note(tx: Tx, fax_id: str, state: FaxState, note: str) -> None:

@@ -45,6 +45,8 @@ class NewFax:
     """Equal for the same mail to the same number (:mod:`fax_bridge.email_to_fax.repeats`); empty: never."""
     dsn: Mapping[str, RcptDsn] = field(default_factory=dict)
     """By address, what the sender asked to be told."""
+    send_at: Instant | None = None
+    """The earliest instant at which it may go, where its address asks for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ async def _insert(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]],
             {
                 "id": one.id, "message_id": new.id, "account": new.account, "number": one.number,
                 "recipients": list(one.recipients), "state": FaxState.QUEUED, "accepted_at": at,
-                "repeat_key": one.repeat_key, "give_up_at": new.give_up_at,
+                "repeat_key": one.repeat_key, "give_up_at": new.give_up_at, "send_at": one.send_at,
                 "dsn": {address: asdict(dsn) for address, dsn in one.dsn.items()} or None,
             }
             for new, faxes in kept

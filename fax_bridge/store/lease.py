@@ -60,11 +60,11 @@ class Lease:
         return and_(c.id == self.id, c.owner == self.owner, c.claims == self.claims)
 
 
-async def next_due(conn: AsyncConnection, queue: Queue, lanes: Sequence[str] | None) -> Instant | None:
-    """When the earliest row of the queue wants a worker; ``None`` when nothing waits."""
+async def next_due(conn: AsyncConnection, queue: Queue, lane: str | None = None) -> Instant | None:
+    """When the earliest row of the queue, or of one lane, wants a worker; ``None`` when nothing waits."""
     rows = select(func.min(queue.table.c.due_at)).where(queue.where)
-    if lanes is not None and queue.lanes:
-        rows = rows.where(queue.table.c[queue.lanes].in_(lanes))
+    if lane is not None and queue.lanes:
+        rows = rows.where(queue.table.c[queue.lanes] == lane)
     due: Instant | None = (await conn.execute(rows)).scalar()
     return due
 

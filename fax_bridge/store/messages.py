@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Row, exists, insert, select, update
+from sqlalchemy import Row, and_, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fax_bridge.fax import (
@@ -12,14 +12,17 @@ from fax_bridge.fax import (
     Fate,
     FateKind,
     FaxState,
+    Instant,
     MessageState,
     ResultClass,
     now,
 )
+from fax_bridge.quiet_hours import ALWAYS, Schedule
 from fax_bridge.store import outbox
 from fax_bridge.store.lease import Lease, LeaseLost, Queue, finish
 from fax_bridge.store.schema import document, fax, fax_event, message
 from fax_bridge.store.store import Tx
+from fax_bridge.wall_clock import written
 
 PREPARE = Queue("prepare", message, message.c.state == MessageState.ACCEPTED)
 REPORT = Queue("report", message, message.c.state.in_([MessageState.ENDED, MessageState.CORRECTING]))
@@ -36,20 +39,35 @@ class Headers:
 
 async def prepared(
     tx: Tx, *, lease: Lease, headers: Headers, pdf: bytes, sha256: str, pages: int, cover: dict[str, str] | None,
-    fates: Sequence[Fate],
+    fates: Sequence[Fate], send_at: Instant | None = None, schedule: Schedule = ALWAYS,
 ) -> None:  # fmt: skip
-    """The document is made: its faxes may go."""
+    """The document is made: its faxes may go, each at its time. ``send_at`` is for those whose address named none."""
     await finish(
         tx, lease, due_at=None, state=MessageState.READY, subject=headers.subject, header_message_id=headers.message_id,
         header_references=headers.references, sha256=sha256, pages=pages, cover=cover, fates=[asdict(f) for f in fates],
     )  # fmt: skip
     await tx.conn.execute(insert(document).values(message_id=lease.id, pdf=pdf))
-    await tx.conn.execute(
-        update(fax).where(fax.c.message_id == lease.id, fax.c.state == FaxState.QUEUED).values(due_at=now())
-    )
+    await _make_due(tx, lease.id, send_at, schedule)
     # Faxes that a person cancelled meanwhile may have been the last ones open.
     await fax_ended(tx, lease.id)
     tx.wake("submit")
+
+
+async def _make_due(tx: Tx, message_id: str, send_at: Instant | None, schedule: Schedule) -> None:
+    """Now, or when each fax's time has come; what it waits until then does not count against its lifetime."""
+    at = now()
+    queued = and_(fax.c.message_id == message_id, fax.c.state == FaxState.QUEUED)
+    if send_at is not None:
+        await tx.conn.execute(update(fax).where(queued, fax.c.send_at.is_(None)).values(send_at=send_at))
+    await tx.conn.execute(update(fax).where(queued).values(due_at=at))
+    rows = select(fax.c.id, fax.c.number, fax.c.send_at, fax.c.give_up_at).where(queued)
+    for row in (await tx.conn.execute(rows)).all():
+        due = schedule.earliest(row.number, row.send_at, at)
+        if due > at:
+            later = update(fax).where(fax.c.id == row.id)
+            await tx.conn.execute(later.values(due_at=due, give_up_at=row.give_up_at + due - at))
+            note = f"not before {written(due)}"
+            await tx.conn.execute(insert(fax_event).values(fax_id=row.id, at=at, state=FaxState.QUEUED, note=note))
 
 
 async def refused(

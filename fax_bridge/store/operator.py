@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, literal, select, update
+from sqlalchemy import Row, and_, case, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fax_bridge.errors import Permanent
 from fax_bridge.fax import FAX_ENDS, FaxState, Instant, MessageState, PushState, now
+from fax_bridge.quiet_hours import AT_ONCE, Schedule
 from fax_bridge.store import faxes, pushes
 from fax_bridge.store.schema import account, document, fax, fax_event, message, outbox, push, received, status
 from fax_bridge.store.store import Tx
@@ -18,12 +19,19 @@ class NotPossible(Permanent):
 
 
 async def retry(tx: Tx, fax_id: str) -> None:
-    """Do not wait for the next try. Raises :class:`NotPossible`."""
+    """Wait neither for the next try, nor for its time to send, nor for quiet hours to end. Raises :class:`NotPossible`.
+
+    The latter two hold it no more from now on, should this try fail.
+    """
     row = await _fax(tx, fax_id)
     if row.state != FaxState.QUEUED:
         raise NotPossible(f"It is {row.state}, not queued. To fax it once more: fax-bridge faxes resend {row.id}")
+    values: dict[str, Any] = {"send_at": AT_ONCE}
     if row.owner is None and row.due_at is not None:
-        await tx.conn.execute(update(fax).where(fax.c.id == row.id).values(due_at=now()))
+        values["due_at"] = now()
+    await tx.conn.execute(update(fax).where(fax.c.id == row.id).values(**values))
+    note = "tried at once, an operator's wish"
+    await tx.conn.execute(insert(fax_event).values(fax_id=row.id, at=now(), state=FaxState.QUEUED, note=note))
     tx.wake(faxes.SUBMIT.name)
 
 
@@ -35,12 +43,23 @@ async def cancel(tx: Tx, fax_id: str) -> None:
     await faxes.cancelled(tx, row)
 
 
-async def release(tx: Tx, fax_id: str) -> None:
-    """Let a held fax go. Raises :class:`NotPossible`."""
+async def hold(tx: Tx, fax_id: str, *, until: Instant) -> None:
+    """Let a fax that was not handed over wait for a person. Raises :class:`NotPossible`."""
+    row = await _fax(tx, fax_id)
+    if row.state != FaxState.QUEUED:
+        raise NotPossible(f"It is {row.state}: only a fax that waits to be handed to FaxMAX can be held.")
+    made = select(message.c.state).where(message.c.id == row.message_id)
+    if (await tx.conn.execute(made)).scalar_one() == MessageState.ACCEPTED:
+        raise NotPossible("Its document is being made. Try again in a moment.")
+    await faxes.held(tx, row, until=until)
+
+
+async def release(tx: Tx, fax_id: str, *, schedule: Schedule, give_up_at: Instant) -> None:
+    """Let a held fax go; ``give_up_at`` is when it is given up then. Raises :class:`NotPossible`."""
     row = await _fax(tx, fax_id)
     if row.state != FaxState.HELD:
         raise NotPossible(f"It is {row.state}, not held.")
-    await faxes.released(tx, row)
+    await faxes.released(tx, row, schedule=schedule, give_up_at=give_up_at)
 
 
 async def resend(tx: Tx, fax_id: str, *, new_message: str, new_fax: str, give_up_at: Instant) -> None:
@@ -118,9 +137,10 @@ async def counts(conn: AsyncConnection) -> dict[str, dict[str, int]]:
 
 
 async def oldest_waiting(conn: AsyncConnection) -> Instant | None:
-    """When the fax was accepted that has been waiting longest to be handed over."""
-    waiting = fax.c.state.in_([FaxState.QUEUED, FaxState.SUBMITTING])
-    oldest: Instant | None = (await conn.execute(select(func.min(fax.c.accepted_at)).where(waiting))).scalar()
+    """Since when that fax waits that has been waiting longest to be handed over; before its time to send, none does."""
+    since = case((fax.c.send_at > fax.c.accepted_at, fax.c.send_at), else_=fax.c.accepted_at)
+    waiting = and_(fax.c.state.in_([FaxState.QUEUED, FaxState.SUBMITTING]), since <= now())
+    oldest: Instant | None = (await conn.execute(select(func.min(since)).where(waiting))).scalar()
     return oldest
 
 

@@ -11,12 +11,18 @@ from typing import Any
 import structlog
 from sqlalchemy import Row
 
-from fax_bridge.fax import now
+from fax_bridge.fax import Instant, now
+from fax_bridge.store.gate import Gate
 from fax_bridge.store.lease import Lease, LeaseLost, Queue, backoff, claim, extend, finish, next_due, owner_name
-from fax_bridge.store.store import Store
+from fax_bridge.store.store import Store, Tx
 
 POLL = 1.0
 """Seconds after which a worker looks even though nobody woke it: the safety net below the wake-ups."""
+
+POLL_MS = int(POLL * 1000)
+
+AT_ONCE: Instant = 0
+"""An instant that has always come."""
 
 LEASE_MS = 60_000
 """How long a row is a worker's; extended at a third of it, and how long a dead worker's row waits."""
@@ -30,9 +36,10 @@ Handler = Callable[[Lease, Work], Awaitable[None]]
 
 
 class Worker:
-    """``slots`` says how many rows may be in hand per lane; a queue without lanes has the one lane ``None``.
+    """``slots`` says how many rows may be in hand here per lane; a queue without lanes has the one lane ``None``.
 
-    ``open_lanes`` is asked before each claim which lanes may be served now (a paused account may not).
+    ``open_lanes`` is asked before each claim which lanes may be served now (a paused account may not); ``gate``, within
+    it, how many rows a lane may take. Lanes are served one by one: what holds one back costs the others nothing.
     """
 
     def __init__(
@@ -42,6 +49,7 @@ class Worker:
         handle: Handler,
         slots: Mapping[str | None, int],
         open_lanes: Callable[[], Awaitable[set[str]]] | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.name = queue.name
         self._store = store
@@ -49,6 +57,9 @@ class Worker:
         self._handle = handle
         self._slots = slots
         self._open_lanes = open_lanes
+        self._gate = gate
+        self._shut: dict[str | None, Instant] = {}
+        """Lanes that may take nothing, whoever wakes us, and until when."""
         self._owner = owner_name()
         self._wake = store.waker(queue.name)
         self._running: dict[asyncio.Task[None], tuple[Lease, str | None]] = {}
@@ -95,25 +106,39 @@ class Worker:
 
     async def _take(self) -> float:
         """Claim what is due; the seconds to wait before the next look, 0 for at once."""
-        lanes = await self._free_lanes()
-        if not lanes:
-            return POLL
-        named = [lane for lane in lanes if lane is not None]
+        looks = [await self._serve(lane, free) for lane, free in (await self._free_lanes()).items()]
+        soonest = min(looks, default=now() + POLL_MS)
+        return 0 if soonest == AT_ONCE else min(POLL, max(0.005, (soonest - now()) / 1000))
+
+    async def _serve(self, lane: str | None, free: int) -> Instant:
+        """Claim what is due of one lane; when it is worth the next look, :data:`AT_ONCE` where there may be more."""
+        if (shut_until := self._shut.get(lane, AT_ONCE)) > now():
+            return shut_until
         async with self._store.read() as conn:
-            due = await next_due(conn, self._queue, named if self._queue.lanes else None)
+            due = await next_due(conn, self._queue, lane)
         if due is None or due > now():
-            return POLL if due is None else min(POLL, max(0.005, (due - now()) / 1000))
-        taken = 0
-        for lane, free in lanes.items():
-            rows = await self._store.write(
-                partial(claim, queue=self._queue, owner=self._owner, lease_ms=LEASE_MS, limit=free, lane=lane)
-            )
-            for lease, row in rows:
-                task = asyncio.create_task(self._work(lease, row), name=f"{self._queue.name} {lease.id}")
-                self._running[task] = (lease, lane)
-                task.add_done_callback(self._ended)
-            taken += len(rows)
-        return 0 if taken else POLL
+            return now() + POLL_MS if due is None else due
+        rows, next_at = await self._store.write(partial(self._claim, lane=lane, free=free))
+        for lease, row in rows:
+            task = asyncio.create_task(self._work(lease, row), name=f"{self._queue.name} {lease.id}")
+            self._running[task] = (lease, lane)
+            task.add_done_callback(self._ended)
+        if next_at is not None:
+            self._shut[lane] = next_at
+            return next_at
+        return AT_ONCE if rows else now() + POLL_MS
+
+    async def _claim(self, tx: Tx, *, lane: str | None, free: int) -> tuple[list[tuple[Lease, Work]], Instant | None]:
+        """The rows that were taken; where the gate let none through, when to ask again, if known."""
+        take = partial(claim, tx, self._queue, owner=self._owner, lease_ms=LEASE_MS, lane=lane)
+        if self._gate is None or lane is None:
+            return await take(limit=free), None
+        allowance = await self._gate.allowance(tx, lane)
+        if not allowance.rows:
+            return [], allowance.next_at
+        rows = await take(limit=min(free, allowance.rows))
+        await self._gate.took(tx, lane, len(rows))
+        return rows, None
 
     async def _free_lanes(self) -> dict[str | None, int]:
         allowed = await self._open_lanes() if self._open_lanes else None
@@ -122,7 +147,9 @@ class Worker:
         return {lane: n for lane, n in free.items() if n > 0 and (allowed is None or lane in allowed)}
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        del self._running[task]
+        _, lane = self._running.pop(task)
+        # It may have been put back unsent, and its place with it.
+        self._shut.pop(lane, None)
         self._wake.set()
 
     async def _work(self, lease: Lease, row: Row[Any]) -> None:

@@ -138,8 +138,8 @@ async def until(look: Callable[[], Awaitable[T | None]], seconds: float = 45) ->
 
 
 @asynccontextmanager
-async def bridge_in(directory: Path, **faxmax: str) -> AsyncIterator[Bridge]:
-    """``faxmax`` overrides keys of ``[faxmax]``."""
+async def bridge_in(directory: Path, *, more: str = "", **faxmax: str) -> AsyncIterator[Bridge]:
+    """``faxmax`` overrides keys of ``[faxmax]``; ``more`` is TOML that is added."""
     documents = Documents()
     sandbox = Sandbox(
         SandboxSettings(listen="127.0.0.1:0", token="T0KEN-pl4nted", numbers=(OUR_NUMBER,), pace=0.02), documents
@@ -147,7 +147,7 @@ async def bridge_in(directory: Path, **faxmax: str) -> AsyncIterator[Bridge]:
     await sandbox.start()
     try:
         config = directory / "fax-bridge.toml"
-        config.write_text(settings_text(directory, sandbox.url, **faxmax))
+        config.write_text(settings_text(directory, sandbox.url, **faxmax) + more)
         settings = load(config)
         async with daemon.running(settings, grace=5) as ports:
             sandbox.notify_url = f"http://127.0.0.1:{ports.webhook}/push/{SECRET}"

@@ -40,6 +40,32 @@ async def _state(bridge: Bridge, attempts: int) -> bool | None:
     return bool(faxes and faxes[0]["attempts"] >= attempts and faxes[0]["state"] == "queued") or None
 
 
+async def test_a_held_fax_goes_when_it_is_released_and_is_cancelled_when_nobody_does(
+    tmp_path: Path, note: EmailMessage
+) -> None:
+    """Its sender hears of the latter by the ordinary report, with the reason."""
+    async with bridge_in(tmp_path, held_for="3s", retry_first="10m", retry_longest="10m") as bridge:
+        await bridge.sandbox.stop()
+        await bridge.send(note, "902163333344", "902163333355")
+        await until(lambda: _state(bridge, attempts=1))
+        held, released = await bridge.faxes()
+        for fax in (held, released):
+            assert (await command(bridge, "faxes", "hold", fax["id"])).returncode == 0
+        assert [fax["state"] for fax in await bridge.faxes()] == ["held", "held"]
+        assert (await command(bridge, "faxes", "release", released["id"])).returncode == 0
+        await until(lambda: _in(bridge, held["id"], "cancelled"))
+        assert (await bridge.fax(released["id"]))["state"] == "queued"
+        assert (await command(bridge, "faxes", "cancel", released["id"])).returncode == 0
+        report = await bridge.mail("ayse@example.com")
+        body = report.get_body(("plain",))
+        assert body is not None
+        assert "bekletiliyordu ve süresi içinde kimse serbest bırakmadı" in " ".join(body.get_content().split())
+
+
+async def _in(bridge: Bridge, fax_id: str, state: str) -> bool | None:
+    return (await bridge.fax(fax_id))["state"] == state or None
+
+
 async def test_an_ended_fax_can_be_sent_once_more(bridge: Bridge, note: EmailMessage) -> None:
     """A message of its own, with a report of its own; one that may still go out cannot."""
     await bridge.send(note, "902163330001")

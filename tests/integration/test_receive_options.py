@@ -1,0 +1,98 @@
+"""Options in the address of a recipient, over a real socket: understood at RCPT, or refused there."""
+
+import smtplib
+from collections.abc import AsyncIterator
+from functools import partial
+
+import pytest
+from sqlalchemy import select
+
+from fax_bridge.email_to_fax.receive import Intake
+from fax_bridge.fax import now
+from fax_bridge.settings import Settings
+from fax_bridge.store.schema import fax
+from fax_bridge.store.store import Store
+from tests.integration.test_receive import MAIL, rcpt, talk
+
+NUMBER = "902163334455"
+
+
+@pytest.fixture
+async def port(settings: Settings, store: Store) -> AsyncIterator[int]:
+    intake = Intake(settings, store)
+    yield await intake.listen_smtp(settings.smtp.listen[0])
+    await intake.stop(grace=1)
+
+
+async def test_a_time_to_send_at_is_kept_with_its_fax(port: int, store: Store) -> None:
+    """Per recipient; in any case, and with the colon that an address should quote."""
+    addresses = {
+        f'"{NUMBER}+at=23:59"': True,
+        "902163334466+AT=2359": True,
+        "902163334488+at=23:59": True,
+        "902163334477": False,
+    }
+
+    def dialogue(smtp: smtplib.SMTP) -> list[int]:
+        smtp.mail("ayse@example.com")
+        codes = [smtp.docmd("RCPT", f"TO:<{local}@fax.example.com>")[0] for local in addresses]
+        assert smtp.data(MAIL)[0] == 250
+        return codes
+
+    assert await talk(port, dialogue) == [250, 250, 250, 250]
+    async with store.read() as conn:
+        rows = {row.number: row for row in (await conn.execute(select(fax))).all()}
+    day = 86_400_000
+    for number in (NUMBER, "902163334466", "902163334488"):
+        assert now() - 1000 < rows[number].send_at <= now() + day
+        assert rows[number].send_at % 60_000 == 0 or rows[number].send_at <= now()
+    assert rows["902163334477"].send_at is None
+
+
+@pytest.mark.parametrize(
+    ("local", "reply"),
+    [
+        (f"{NUMBER}+at=8", '550 5.1.3 "8" is no time to send at; write 0800 or 2026-11-26T0800'),
+        (f"{NUMBER}+at=2199-01-01T0800", '550 5.1.3 "2199-01-01T0800" is more than 30 days ahead'),
+        (f"{NUMBER}+fine", '550 5.1.3 "+fine" is no option; there is +at='),
+        (f"{NUMBER}+at=0800+at=0900", '550 5.1.3 "at" is there twice'),
+        ("hello+at=0800", '550 5.1.3 "hello" is not a telephone number'),
+    ],
+)
+async def test_what_cannot_be_granted_is_refused_with_what_to_write(port: int, local: str, reply: str) -> None:
+    """At RCPT: the sender hears it at once, and the other recipients are not held up."""
+    code, text = await rcpt(port, f"{local}@fax.example.com")
+    assert f"{code} {text.decode()}" == reply
+
+
+async def test_one_number_with_two_wishes_in_one_mail_is_refused_the_second_time(port: int, store: Store) -> None:
+    """It is one fax and can go at one time only; the same wish twice is no question."""
+
+    def dialogue(smtp: smtplib.SMTP) -> list[tuple[int, bytes]]:
+        smtp.mail("ayse@example.com")
+        locals_ = (f"{NUMBER}+at=0800", "02163334455+at=08:00", f"{NUMBER}+at=0900", NUMBER)
+        replies = [smtp.rcpt(f'"{local}"@fax.example.com') for local in locals_]
+        assert smtp.data(MAIL)[0] == 250
+        return replies
+
+    replies = await talk(port, dialogue)
+    assert [code for code, _ in replies] == [250, 250, 550, 550]
+    assert b"5.1.4 this mail has the number already, with other options" in replies[2][1]
+    async with store.read() as conn:
+        (row,) = (await conn.execute(select(fax))).all()
+    assert len(row.recipients) == 2
+
+
+async def test_the_same_mail_for_another_time_is_no_repeat(port: int, store: Store) -> None:
+    """A relay that splits recipients sends the same bytes twice; with the same wish it is a repeat, as ever."""
+    mail = b"Message-ID: <one@example.com>\r\n" + MAIL
+
+    def send(smtp: smtplib.SMTP, wish: str) -> bytes:
+        smtp.mail("ayse@example.com")
+        smtp.rcpt(f"{NUMBER}{wish}@fax.example.com")
+        return smtp.data(mail)[1]
+
+    replies = [await talk(port, partial(send, wish=wish)) for wish in ("+at=0800", "+AT=0800", "+at=0900", "")]
+    assert [b"repeat" in reply for reply in replies] == [False, True, False, False]
+    async with store.read() as conn:
+        assert len((await conn.execute(select(fax))).all()) == 3
