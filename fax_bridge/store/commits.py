@@ -46,8 +46,11 @@ async def came_through(readers: AsyncEngine, xid: str) -> bool | None:
     """Whether the transaction was committed; ``None`` while that cannot be known (yet)."""
     try:
         async with asyncio.timeout(10), readers.connect() as conn:
-            status = (await conn.execute(text("SELECT pg_xact_status(CAST(:xid AS xid8))"), {"xid": xid})).scalar()
-    except (DBAPIError, OSError, TimeoutError):
+            status = (
+                await conn.execute(text("SELECT pg_xact_status(CAST(CAST(:xid AS text) AS xid8))"), {"xid": xid})
+            ).scalar()
+    except (DBAPIError, OSError, TimeoutError) as fault:
+        log.debug("not answered yet", fault=f"{type(fault).__name__}: {fault}")
         return None
     # Still in progress: the server has not noticed yet that its client is gone.
     return None if status == "in progress" else status == "committed"

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fax_bridge.errors import BridgeError
@@ -33,6 +33,9 @@ class Writer:
         self._committed = committed
         self._queue: asyncio.Queue[Write | None] = asyncio.Queue()
         self._doubts: list[Doubt] = []
+        self._later: list[Write] = []
+        """Writes in the background that found the database away."""
+        self._try_at = 0.0
         self._closing = asyncio.Event()
 
     def put(self, write: Write) -> None:
@@ -45,7 +48,7 @@ class Writer:
 
     async def run(self) -> None:
         closing = False
-        while not (closing and self._queue.empty()):
+        while not (closing and self._queue.empty()):  # what is tried later is given up then
             group = [await self._first()]
             while len(group) < GROUP and not self._queue.empty():
                 group.append(self._queue.get_nowait())
@@ -54,12 +57,18 @@ class Writer:
                 await self._commit(writes)
 
     async def _first(self) -> Write | None:
-        """The next write, once there is one; before it, and while there is none, doubts are looked after."""
-        while self._doubts:
-            await self._undo()
+        """The next write, once there is one; in between, what waits for a database that was away is tried again."""
+        clock = asyncio.get_running_loop().time
+        while self._doubts or self._later:
+            if clock() >= self._try_at:
+                self._try_at = clock() + AGAIN
+                later, self._later = self._later, []
+                for write in later:
+                    self.put(write)
+                await self._undo()
             # Not wait_for(): before Python 3.12 it can swallow a cancellation.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN):
+                async with asyncio.timeout_at(self._try_at):
                     return await self._queue.get()
         return await self._queue.get()
 
@@ -90,7 +99,10 @@ class Writer:
                 for write in writes:
                     write.fail(fault)
         for write in writes:
-            write.tell()
+            if write.done is None and write.fault is not None and _is_away(write.fault):
+                self._later.append(write)
+            else:
+                write.tell()
         if tx:
             self._after(tx)
 
@@ -133,9 +145,8 @@ class Writer:
             if known is None:
                 self._doubts.append(doubt)
             elif known:
-                await self._commit(list(doubt.undoing))
-                if any(write.fault is not None and _is_database(write.fault) for write in doubt.undoing):
-                    self._doubts.append(doubt)
+                for write in doubt.undoing:
+                    self.put(write)
 
 
 class Spoiled(BridgeError):
@@ -149,8 +160,10 @@ def _by_kind(writes: Iterable[Write]) -> list[list[Write]]:
     return list(kinds.values())
 
 
-def _is_database(fault: BaseException) -> bool:
-    return isinstance(fault, DBAPIError | OSError | OutcomeUnknown)
+def _is_away(fault: BaseException) -> bool:
+    """Whether the database, rather than the statement, is at fault."""
+    lost = isinstance(fault, DBAPIError) and fault.connection_invalidated
+    return lost or isinstance(fault, OperationalError | InterfaceError | OSError | OutcomeUnknown)
 
 
 async def _still_open(conn: AsyncConnection, cause: BaseException | None = None) -> None:
