@@ -29,7 +29,8 @@ async def explain(
     mail = read_mail(content)
     paper, resolution = Paper.A4, Resolution.FINE
     recipients = [_recipient(address, region) for address in to or _addressed(content, region)]
-    made = await prepare(mail, Documents(), paper=paper)
+    async with Documents() as documents:
+        made = await prepare(mail, documents, paper=paper)
     cover = None
     if isinstance(made, Prepared) and made.cover_body is not None:
         number = next((r["number"] for r in recipients if r["number"]), "902162222525")
