@@ -131,7 +131,8 @@ class ForkServer:
 
     def _hear(self, news: str, job: str = "", told: int | str = 0) -> None:
         if news == News.READY:
-            self._ready.set_result(None)
+            if not self._ready.done():  # nobody waits any more
+                self._ready.set_result(None)
             return
         ended = self._jobs[job]
         if isinstance(told, int):

@@ -37,35 +37,42 @@ class OwnDirectory:
     def __init__(self, purpose: str) -> None:
         self._prefix = _PREFIX + purpose
         self.path = Path()
+        self._made: tempfile.TemporaryDirectory[str] | None = None
         self._stderr: BinaryIO | None = None
 
     def make(self) -> BinaryIO:
         """Make it, and hand out the standard error."""
-        self.path = Path(tempfile.mkdtemp(prefix=self._prefix))
+        self._made = tempfile.TemporaryDirectory(prefix=self._prefix, ignore_cleanup_errors=True)
+        self.path = Path(self._made.name)
         self._stderr = (self.path / STDERR).open("wb")
         fcntl.flock(self._stderr, fcntl.LOCK_SH)
         return self._stderr
 
     def last_words(self) -> str:
         """The end of what was written to standard error, on one line."""
-        text = _read(self.path / STDERR)[-4096:].decode("utf-8", "replace")
+        try:
+            text = _read(self.path / STDERR)[-4096:].decode("utf-8", "replace")
+        except (OSError, ValueError):  # somebody put something else in its place
+            return ""
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return " ".join(lines)[-_DETAIL:] if len(lines) < 3 else lines[-1][:_DETAIL]
 
     @property
     def is_there(self) -> bool:
-        return self.path != Path()
+        return self._made is not None
 
     def remove(self) -> None:
         """Safe to call at any time. A worker that is being killed may still write; that takes it milliseconds."""
         if self._stderr is not None:
             self._stderr.close()
-        for _ in range(100 if self.is_there else 0):
-            shutil.rmtree(self.path, ignore_errors=True)
-            if not self.path.exists():
-                self.path = Path()
+        for _ in range(100):
+            if self._made is None:
                 return
-            time.sleep(0.01)
+            self._made.cleanup()
+            if self.path.exists():
+                time.sleep(0.01)
+            else:
+                self._made = None
 
 
 class JobDirectory(OwnDirectory):
