@@ -63,7 +63,7 @@ def main(directory: Path, common: Path, parent: int) -> int:
 
 def _move_into(directory: Path) -> None:
     """Nothing of the fork server's places is left: standard error, working directory, temporary files."""
-    stderr = os.open(directory / STDERR, os.O_WRONLY | os.O_NOFOLLOW)
+    stderr = os.open(directory / STDERR, os.O_RDWR | os.O_NOFOLLOW)
     fcntl.flock(stderr, fcntl.LOCK_SH)  # while one of them holds it, nobody sweeps the directory away
     os.dup2(stderr, 2)
     os.close(stderr)

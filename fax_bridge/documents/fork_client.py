@@ -1,4 +1,7 @@
-"""The daemon's side of the fork server: start it, give it jobs, hear how they ended. The loop is never held up."""
+"""The daemon's side of the fork server: start it, give it jobs, hear how they ended.
+
+Only the start holds up the loop.
+"""
 
 import asyncio
 import contextlib

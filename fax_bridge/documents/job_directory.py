@@ -44,7 +44,7 @@ class OwnDirectory:
         """Make it, and hand out the standard error."""
         self._made = tempfile.TemporaryDirectory(prefix=self._prefix, ignore_cleanup_errors=True)
         self.path = Path(self._made.name)
-        self._stderr = (self.path / STDERR).open("wb")
+        self._stderr = (self.path / STDERR).open("w+b")
         fcntl.flock(self._stderr, fcntl.LOCK_SH)
         return self._stderr
 
@@ -143,7 +143,7 @@ def sweep() -> None:
 def _is_alive(directory: Path) -> bool:
     """Whether the parent, or the process that works there, still holds the lock."""
     try:
-        with (directory / STDERR).open("rb") as stderr:
+        with (directory / STDERR).open("r+b") as stderr:
             fcntl.flock(stderr, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
