@@ -13,7 +13,7 @@ import typer
 
 from fax_bridge import __version__, check, console, daemon, eventlog
 from fax_bridge.demo import demo as run_demo
-from fax_bridge.documents.worker import Documents
+from fax_bridge.documents.worker import ConvertedFax, Documents
 from fax_bridge.errors import BridgeError
 from fax_bridge.explain import explain as explain_mail
 from fax_bridge.fax import FaxState, PushState
@@ -113,18 +113,18 @@ def sandbox(
     number: Annotated[list[str] | None, typer.Option(help="A number of the account itself; may be repeated.")] = None,
 ) -> None:
     """A stand-in FaxMAX server that follows the vendor's page."""
-    stand_in = Sandbox(
-        SandboxSettings(listen=listen, token=token, notify_url=notify, numbers=tuple(number or ())), Documents()
-    )
+    told = SandboxSettings(listen=listen, token=token, notify_url=notify, numbers=tuple(number or ()))
 
     async def run() -> None:
-        await stand_in.start()
-        typer.echo(f"FaxMAX sandbox at {stand_in.url} (Ctrl-C ends it)")
-        stop = asyncio.Event()
-        for sign in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-        await stop.wait()
-        await stand_in.stop()
+        async with Documents() as documents:
+            stand_in = Sandbox(told, documents)
+            await stand_in.start()
+            typer.echo(f"FaxMAX sandbox at {stand_in.url} (Ctrl-C ends it)")
+            stop = asyncio.Event()
+            for sign in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+            await stop.wait()
+            await stand_in.stop()
 
     try:
         daemon.run(run)
@@ -169,8 +169,13 @@ def convert(
     as_json: AsJson = False,
 ) -> None:
     """Turn a received fax into a PDF, as the daemon does."""
+
+    async def run() -> ConvertedFax:
+        async with Documents() as documents:
+            return await documents.tiff_to_pdf(tiff.read_bytes())
+
     try:
-        made = asyncio.run(Documents().tiff_to_pdf(tiff.read_bytes()))
+        made = asyncio.run(run())
     except BridgeError as fault:
         if as_json:
             _print_json({"pages": [], "faults": [str(fault)]})

@@ -71,17 +71,17 @@ class Running:
 @contextlib.asynccontextmanager
 async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[Running]:
     """The whole daemon, for as long as the block lasts. Raises ``BridgeError`` or ``OSError`` if it cannot start."""
-    documents = Documents()
-    await documents.self_test()
-    words = Words(settings.templates_dir)
-    alerts = Alerts(settings, words)
-    relay = Relay.from_url(
-        settings.relay.url.get_secret_value(),
-        timeout=settings.relay.timeout,
-        ca_file=str(settings.relay.ca_file or ""),
-    )
-    store = await Store.open(settings.store.url)
     async with contextlib.AsyncExitStack() as stack:
+        documents = await stack.enter_async_context(Documents())
+        await documents.self_test()
+        words = Words(settings.templates_dir)
+        alerts = Alerts(settings, words)
+        relay = Relay.from_url(
+            settings.relay.url.get_secret_value(),
+            timeout=settings.relay.timeout,
+            ca_file=str(settings.relay.ca_file or ""),
+        )
+        store = await Store.open(settings.store.url)
         stack.push_async_callback(store.close)
         await store.write(lambda tx: _begin(tx, settings, not store.shared))
         submitter = Submitter(settings, store, words, alerts)

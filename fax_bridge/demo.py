@@ -4,6 +4,7 @@ The demo plays the people around the bridge: a user with a mail client, a remote
 """
 
 import asyncio
+import contextlib
 import json
 import secrets
 import smtplib
@@ -102,11 +103,12 @@ async def demo(directory: Path | None, *, once: bool) -> bool:
     home = (directory or Path(tempfile.mkdtemp(prefix="fax-bridge-demo-"))).resolve()
     home.mkdir(parents=True, exist_ok=True)
     table = _Table(home, Console())
-    documents = Documents()
     secret, token = secrets.token_urlsafe(24), secrets.token_urlsafe(12)
-    sandbox = Sandbox(SandboxSettings(listen="127.0.0.1:0", token=token, numbers=(OUR_NUMBER,)), documents)
-    await sandbox.start()
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        documents = await stack.enter_async_context(Documents())
+        sandbox = Sandbox(SandboxSettings(listen="127.0.0.1:0", token=token, numbers=(OUR_NUMBER,)), documents)
+        await sandbox.start()
+        stack.push_async_callback(sandbox.stop)
         config = home / "fax-bridge.toml"
         values = {"dir": home, "faxmax": sandbox.url, "token": token, "number": OUR_NUMBER}
         config.write_text(CONFIG.format(**values, secret=secret, reception=RECEPTION), encoding="utf-8")
@@ -122,8 +124,6 @@ async def demo(directory: Path | None, *, once: bool) -> bool:
             if not once:
                 await _stay(table, up.smtp, sandbox)
             return seen
-    finally:
-        await sandbox.stop()
 
 
 async def _email_to_fax(table: _Table, sandbox: Sandbox, port: int, page: bytes) -> bool:

@@ -41,7 +41,8 @@ async def explain(
     made: Prepared | Unfaxable
     try:
         send_at = read_header(mail.fax_fields, _clock()).send_at
-        made = await prepare(mail, Documents(), paper=paper)
+        async with Documents() as documents:
+            made = await prepare(mail, documents, paper=paper)
     except OptionFault as fault:
         made = Unfaxable(fault.reason, fault.written, ())
     cover = None

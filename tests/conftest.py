@@ -1,11 +1,13 @@
-"""A real PostgreSQL server for all tests of a run, and a new database in it for each that asks."""
+"""What many tests need for real: a PostgreSQL server with a new database for each that asks; the converter."""
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+
+from fax_bridge.documents.worker import Documents
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +32,9 @@ def postgresql_url(postgresql_server: Any) -> str:
     postgresql_server.psql(f"CREATE DATABASE {name}")
     url: str = postgresql_server.get_uri(database=name)
     return url
+
+
+@pytest.fixture
+async def documents() -> AsyncIterator[Documents]:
+    async with Documents() as documents:
+        yield documents

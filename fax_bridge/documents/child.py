@@ -1,26 +1,25 @@
-"""The worker process: ``python -I -m fax_bridge.documents.child DIRECTORY PARENT`` does one job and ends.
+"""The worker process: forked by the fork server, it moves into its job's directory, raises its walls, works and ends.
 
 The job and its arguments stand in ``request.json``, its bytes in files beside it; the answer goes into
 ``reply.json`` and ``out``. The exit status tells the parent how it ended when there is no answer.
 """
 
+import fcntl
+import gc
 import importlib
 import json
 import os
-import signal
-import sys
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
 
 from fax_bridge.documents.jail import confine, die_with
-from fax_bridge.documents.job import OUTPUT, REPLY, REQUEST, Limits, Task
+from fax_bridge.documents.job import OUTPUT, REPLY, REQUEST, STDERR, Limits, Task
 from fax_bridge.errors import DocumentRefused
 
 OUT_OF_MEMORY = 65
 """An allocation failed in Python; an engine in C aborts instead."""
-NOT_READY = 69
-"""The program itself is at fault (an engine is missing), not the document."""
 BUG = 70
 
 JOBS = {
@@ -32,22 +31,20 @@ JOBS = {
     "picture": "fax_bridge.documents.picture",
     "self_test": "fax_bridge.documents.selftest",
 }
-"""Job → the module whose ``work(task, arguments)`` does it; only what a job needs is loaded."""
+"""Job → the module whose ``work(task, arguments)`` does it."""
 
 
-def main(directory: Path, parent: int) -> int:
-    # A stop of the service reaches every process of its unit; the parent decides what becomes of a job in hand.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+def main(directory: Path, common: Path, parent: int) -> int:
+    """``common`` is the directory of the fork server ``parent``, which every worker may read and none may change."""
+    os.setsid()  # a group of its own, so that all it may start can be killed with it
     die_with(parent)
+    os.nice(10)  # a document may wait for the intake, whose clients are on the line; alone it is as fast as ever
+    _move_into(directory)
+    gc.enable()
     request = json.loads((directory / REQUEST).read_text(encoding="utf-8"))
     limits = Limits(**request["limits"])
-    try:
-        work = importlib.import_module(JOBS[request["job"]]).work
-    except ImportError:
-        traceback.print_exc()
-        return NOT_READY
-    confine(limits, directory)
+    work = importlib.import_module(JOBS[request["job"]]).work
+    confine(limits, directory, common)
     task = Task(directory, limits)
     try:
         task.take_in_hand(0)
@@ -64,12 +61,17 @@ def main(directory: Path, parent: int) -> int:
         return BUG
 
 
+def _move_into(directory: Path) -> None:
+    """Nothing of the fork server's places is left: standard error, working directory, temporary files."""
+    stderr = os.open(directory / STDERR, os.O_RDWR | os.O_NOFOLLOW)
+    fcntl.flock(stderr, fcntl.LOCK_SH)  # while one of them holds it, nobody sweeps the directory away
+    os.dup2(stderr, 2)
+    os.close(stderr)
+    os.chdir(directory)
+    os.environ["HOME"] = os.environ["TMPDIR"] = str(directory)
+    tempfile.tempdir = None  # which was found out in the fork server; its random names begin anew by themselves
+
+
 def _reply(directory: Path, answer: dict[str, Any]) -> int:
     (directory / REPLY).write_text(json.dumps(answer), encoding="utf-8")
     return os.EX_OK
-
-
-if __name__ == "__main__":
-    status = main(Path(sys.argv[1]), int(sys.argv[2]))
-    sys.stderr.flush()
-    os._exit(status)  # without the engines' own farewells, which have nothing to save and can only crash

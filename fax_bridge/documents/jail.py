@@ -94,8 +94,8 @@ class Walls:
     calls: bool
 
 
-def confine(limits: Limits, own: Path) -> Walls:
-    """Raise the walls around this process, which keeps the directory ``own``.
+def confine(limits: Limits, own: Path, *readable: Path) -> Walls:
+    """Raise the walls around this process, which keeps the directory ``own`` and may look into those ``readable``.
 
     The soft limit on processor time kills with SIGXCPU, which the parent tells from other deaths.
     """
@@ -114,7 +114,7 @@ def confine(limits: Limits, own: Path) -> Walls:
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "prctl") or libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         return Walls(files=False, calls=False)
-    return Walls(files=shut_files(own), calls=_shut_calls(libc))
+    return Walls(files=shut_files(own, readable), calls=_shut_calls(libc))
 
 
 def die_with(parent: int) -> None:

@@ -26,8 +26,8 @@ _ON_FILES = _EXECUTE | _WRITE | _READ | 1 << 14
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/dev/urandom")
 
 
-def shut_files(own: Path) -> bool:
-    """From now on this process reads the installed programs and has ``own``; whether the kernel can do that.
+def shut_files(own: Path, readable: Iterable[Path] = ()) -> bool:
+    """From now on this process reads ``readable`` and the installed programs and has ``own``; whether the kernel can.
 
     Needs no_new_privs to be set. Cannot be undone.
     """
@@ -41,8 +41,8 @@ def shut_files(own: Path) -> bool:
     if ruleset < 0:
         return False
     try:
-        readable = {sys.prefix, sys.base_prefix, *filter(None, sys.path), *_SYSTEM}
-        _allow(libc, ruleset, readable, (_EXECUTE | _READ | _LIST) & everything)
+        programs = {sys.prefix, sys.base_prefix, *filter(None, sys.path), *_SYSTEM}
+        _allow(libc, ruleset, [*programs, *map(str, readable)], (_EXECUTE | _READ | _LIST) & everything)
         _allow(libc, ruleset, ["/dev/null"], (_READ | _WRITE) & everything)
         _allow(libc, ruleset, [str(own)], everything)
         return bool(libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0)

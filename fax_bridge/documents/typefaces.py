@@ -57,6 +57,7 @@ def _configuration(cache_directory: Path) -> str:
 <fontconfig>
 <dir>{escape(str(DIRECTORY))}</dir>
 <cachedir>{escape(str(cache_directory))}</cachedir>
+<config><rescan><int>0</int></rescan></config>
 {aliases}<match><edit name='family' mode='append_last'><string>{SANS}</string></edit></match>
 </fontconfig>
 """

@@ -1,42 +1,16 @@
-"""The parent's side of the documents: each job runs in a fresh, walled process that can do no harm to the next.
+"""The parent's side of the documents: each job runs in a walled process of its own that can do no harm to the next.
 
-What a job needs goes into a directory of its own and the answer is read from there, so that nothing but bytes
-and JSON ever crosses the border. A worker that dies costs its own document; one that is stopped from outside,
-or cannot start, costs a retry.
+A worker that dies costs its own document; one that is stopped from outside, or cannot start, costs a retry.
 """
 
 import asyncio
-import contextlib
-import fcntl
-import json
-import os
-import shutil
-import signal
-import stat
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any, BinaryIO, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType, TracebackType
+from typing import Any, Self, TypeVar
 
-from fax_bridge.documents.child import NOT_READY, OUT_OF_MEMORY
-from fax_bridge.documents.job import (
-    IN_HAND,
-    OUTPUT,
-    REPLY,
-    REQUEST,
-    STDERR,
-    UNSHOWABLE,
-    Built,
-    ConvertedFax,
-    Limits,
-    PartKind,
-    SourcePart,
-    TiffPage,
-)
+from fax_bridge.documents.fork_client import ForkServer
+from fax_bridge.documents.job import UNSHOWABLE, Built, ConvertedFax, Limits, PartKind, SourcePart, TiffPage
+from fax_bridge.documents.job_directory import JobDirectory, sweep
 from fax_bridge.errors import BridgeError, DocumentRefused, Temporary
 from fax_bridge.fax import Paper, Resolution
 
@@ -44,18 +18,7 @@ __all__ = ["Built", "ConvertedFax", "Documents", "Limits", "PartKind", "SourcePa
 
 _DEFAULT_LIMITS = Limits()
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_FROM_OUTSIDE = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-"""Deaths that no document can cause: the service manager's and a person's."""
-_ENVIRONMENT = {
-    "LANG": "C.UTF-8",
-    "MALLOC_ARENA_MAX": "2",  # each arena of the C library reserves 64 MiB of the address space we are limited to
-}
-_PREFIX = "fax-bridge-document-"
-_UNLOCKED = 30
-"""Seconds within which a new directory may not be locked yet."""
 _Result = TypeVar("_Result")
-_DETAIL = 500
-"""Characters of the engine's own words that are kept."""
 
 
 class Documents:
@@ -63,13 +26,31 @@ class Documents:
 
     Every method raises :class:`DocumentRefused` for what the document brings about (``worker_crashed``,
     ``worker_timeout`` and ``worker_limit`` among its reasons) and :class:`Temporary` where the machine is at
-    fault: no process, no space, a worker stopped from outside.
+    fault: no process, no space, a worker stopped from outside. The first job starts the fork server, which takes
+    the time of an interpreter's start and its imports; :meth:`close`, or the end of the block, ends it.
     """
 
     def __init__(self, *, limits: Limits = _DEFAULT_LIMITS, max_concurrent: int = 2) -> None:
         self._limits = limits
         self._turns = asyncio.Semaphore(max_concurrent)
+        self._starting = asyncio.Lock()
+        self._server: ForkServer | None = None
         self._swept = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """No process of ours is left afterwards; a job in hand ends as :class:`Temporary`."""
+        async with self._starting:
+            server, self._server = self._server, None
+            if server is not None:
+                await server.close()
 
     async def build(self, parts: Sequence[SourcePart], *, paper: Paper = Paper.A4) -> Built:
         """All parts, in order, as one PDF.
@@ -142,16 +123,30 @@ class Documents:
 
     async def _do(self, job: str, arguments: dict[str, Any], *blobs: bytes) -> tuple[bytes, Any]:
         async with self._turns:
+            directory = JobDirectory()
             try:
-                if not self._swept:
-                    self._swept = True
-                    await _in_thread(_sweep)
-                with _directory_of_a_job() as (directory, stderr):
-                    await _in_thread(_write_request, directory, job, arguments, self._limits, blobs)
-                    status = await _run_fresh_process(directory, stderr, self._limits.wall_seconds)
-                    return await _in_thread(_read_reply, directory, status)
+                await _in_thread(directory.lay_out, job, arguments, self._limits, blobs)
+                server = await self._fork_server()
+                status = await server.run(directory.path, self._limits.wall_seconds)
+                return await _in_thread(directory.take_reply, status)
             except OSError as error:
                 raise Temporary(f"no document could be made: {error}") from error
+            finally:
+                if directory.is_there:
+                    await _in_thread(directory.remove)
+
+    async def _fork_server(self) -> ForkServer:
+        """The one that runs, or a new one in the place of one that died or must not go on."""
+        async with self._starting:
+            if not self._swept:
+                self._swept = True
+                await _in_thread(sweep)
+            if self._server is not None and not self._server.serves:
+                await self._server.close()
+                self._server = None
+            if self._server is None:
+                self._server = await ForkServer.start()
+            return self._server
 
 
 def _utf8(text: str) -> bytes:
@@ -166,115 +161,3 @@ async def _in_thread(do: Callable[..., _Result], *arguments: Any) -> _Result:
     except asyncio.CancelledError:
         await asyncio.wait([work])
         raise
-
-
-async def _run_fresh_process(directory: Path, stderr: BinaryIO, wall_seconds: float) -> int | None:
-    """Let a worker do the job in ``directory``; its exit status, or ``None`` if its time ran out.
-
-    Whatever ends the wait, a cancellation too, the worker and all it may have started are gone afterwards.
-    """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-m", "fax_bridge.documents.child", str(directory), str(os.getpid())),
-        cwd=directory,
-        env=_ENVIRONMENT | {"HOME": str(directory), "TMPDIR": str(directory)},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=stderr,
-        start_new_session=True,
-    )
-    try:
-        async with asyncio.timeout(wall_seconds):
-            return await process.wait()
-    except TimeoutError:
-        return None
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-
-
-@contextlib.contextmanager
-def _directory_of_a_job() -> Iterator[tuple[Path, BinaryIO]]:
-    """A directory (mode 0700) and the worker's standard error in it, whose lock says that the job is alive."""
-    with tempfile.TemporaryDirectory(prefix=_PREFIX) as name, (Path(name) / STDERR).open("wb") as stderr:
-        fcntl.flock(stderr, fcntl.LOCK_EX)
-        yield Path(name), stderr
-
-
-def _sweep() -> None:
-    """Remove what a daemon that was killed outright left behind: documents of people, in a directory for all."""
-    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            found = directory.lstat()
-            if found.st_uid == os.getuid() and time.time() - found.st_mtime > _UNLOCKED and not _is_alive(directory):
-                shutil.rmtree(directory)
-
-
-def _is_alive(directory: Path) -> bool:
-    """Whether the job's parent, or its worker, still holds the lock."""
-    try:
-        with (directory / STDERR).open("rb") as stderr:
-            fcntl.flock(stderr, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
-
-
-def _write_request(
-    directory: Path, job: str, arguments: dict[str, Any], limits: Limits, blobs: Sequence[bytes]
-) -> None:
-    for index, data in enumerate(blobs):
-        (directory / str(index)).write_bytes(data)
-    request = {"job": job, "limits": asdict(limits), "arguments": arguments}
-    (directory / REQUEST).write_text(json.dumps(request), encoding="utf-8")
-
-
-def _read_reply(directory: Path, status: int | None) -> tuple[bytes, Any]:
-    if status != os.EX_OK:
-        raise _cause_of_death(directory, status)
-    try:
-        answer = json.loads(_read(directory / REPLY))
-        if "refused" not in answer:
-            return _read(directory / OUTPUT), answer["result"]
-        part, reason, detail = int(answer["refused"][0]), str(answer["refused"][1]), str(answer["refused"][2])
-    except (ValueError, LookupError, TypeError) as error:
-        raise DocumentRefused(0, "worker_crashed", f"unreadable reply: {error}") from error
-    raise DocumentRefused(part, reason, detail[:_DETAIL])
-
-
-def _read(path: Path) -> bytes:
-    """A plain file's bytes. A worker in a stranger's hands may have left a link to a file of ours, or a pipe."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError(f"{path.name} is no plain file")
-        return file.read()
-
-
-def _cause_of_death(directory: Path, status: int | None) -> BridgeError:
-    words = _last_words(directory)
-    in_hand = directory / IN_HAND
-    if status is not None and -status in _FROM_OUTSIDE:
-        return Temporary(f"the converter was stopped from outside by {signal.Signals(-status).name}")
-    if status == NOT_READY or not in_hand.exists():
-        return Temporary(f"the converter cannot start: {words or f'exit status {status}'}")
-    part = int(_read(in_hand) or 0)
-    if status is None:
-        return DocumentRefused(part, "worker_timeout", "no end within the allowed time")
-    if status == -signal.SIGXCPU:
-        return DocumentRefused(part, "worker_timeout", "more processor time than allowed")
-    if status == -signal.SIGKILL:  # the kernel's: the machine had no memory left, or the hard limit was reached
-        return DocumentRefused(part, "worker_limit", "killed by the system, most likely for want of memory")
-    if status == OUT_OF_MEMORY or any(sign in words for sign in ("bad_alloc", "memory", "File too large")):
-        return DocumentRefused(part, "worker_limit", words)
-    death = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-    return DocumentRefused(part, "worker_crashed", f"{death} {words}".rstrip())
-
-
-def _last_words(directory: Path) -> str:
-    """The end of what the worker wrote to its standard error, on one line."""
-    text = _read(directory / STDERR)[-4096:].decode("utf-8", "replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines)[-_DETAIL:] if len(lines) < 3 else lines[-1][:_DETAIL]

@@ -106,13 +106,14 @@ async def faxmax() -> AsyncIterator[Sandbox]:
     )
     patience = sandbox_push._LONGEST_DELAY  # noqa: SLF001 — pushes come again within a second here, not half a minute
     sandbox_push._LONGEST_DELAY = 1.0  # noqa: SLF001 — the same
-    sandbox = Sandbox(settings, Documents())
-    await sandbox.start()
-    try:
-        yield sandbox
-    finally:
-        await sandbox.stop()
-        sandbox_push._LONGEST_DELAY = patience  # noqa: SLF001 — the same
+    async with Documents() as documents:
+        sandbox = Sandbox(settings, documents)
+        await sandbox.start()
+        try:
+            yield sandbox
+        finally:
+            await sandbox.stop()
+            sandbox_push._LONGEST_DELAY = patience  # noqa: SLF001 — the same
 
 
 async def storm(directory: Path, database: str, bounds: Bounds) -> Outcome:

@@ -4,7 +4,7 @@ import asyncio
 import email
 import smtplib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
@@ -140,20 +140,17 @@ async def until(look: Callable[[], Awaitable[T | None]], seconds: float = 45) ->
 @asynccontextmanager
 async def bridge_in(directory: Path, *, more: str = "", **faxmax: str) -> AsyncIterator[Bridge]:
     """``faxmax`` overrides keys of ``[faxmax]``; ``more`` is TOML that is added."""
-    documents = Documents()
-    sandbox = Sandbox(
-        SandboxSettings(listen="127.0.0.1:0", token="T0KEN-pl4nted", numbers=(OUR_NUMBER,), pace=0.02), documents
-    )
-    await sandbox.start()
-    try:
+    told = SandboxSettings(listen="127.0.0.1:0", token="T0KEN-pl4nted", numbers=(OUR_NUMBER,), pace=0.02)
+    async with AsyncExitStack() as stack:
+        sandbox = Sandbox(told, await stack.enter_async_context(Documents()))
+        await sandbox.start()
+        stack.push_async_callback(sandbox.stop)
         config = directory / "fax-bridge.toml"
         config.write_text(settings_text(directory, sandbox.url, **faxmax) + more)
         settings = load(config)
         async with daemon.running(settings, grace=5) as ports:
             sandbox.notify_url = f"http://127.0.0.1:{ports.webhook}/push/{SECRET}"
             yield Bridge(directory, settings, sandbox, ports.smtp, ports.webhook)
-    finally:
-        await sandbox.stop()
 
 
 @pytest.fixture

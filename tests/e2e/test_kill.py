@@ -57,11 +57,11 @@ class Process:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[tuple[Process, Sandbox]]:
+async def world(tmp_path: Path, documents: Documents) -> AsyncIterator[tuple[Process, Sandbox]]:
     smtp, hook = free_port(), free_port()
     notify = f"http://127.0.0.1:{hook}/push/{SECRET}"
     sandbox = Sandbox(
-        SandboxSettings(listen="127.0.0.1:0", token="T0KEN-pl4nted", notify_url=notify, pace=0.05), Documents()
+        SandboxSettings(listen="127.0.0.1:0", token="T0KEN-pl4nted", notify_url=notify, pace=0.05), documents
     )
     await sandbox.start()
     text = settings_text(tmp_path, sandbox.url, confirm_within="60s")

@@ -34,7 +34,8 @@ def tool(name: str) -> str:
 
 
 async def pdf_of(html: str) -> bytes:
-    return await Documents().html_to_pdf(html)
+    async with Documents() as documents:
+        return await documents.html_to_pdf(html)
 
 
 def jpeg() -> bytes:

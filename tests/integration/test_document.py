@@ -32,7 +32,8 @@ def mail_with(html: str, *, plain: str = "", disposition: str = "inline") -> byt
 
 
 async def fates(content: bytes) -> tuple[dict[str, str], Prepared | Unfaxable]:
-    made = await prepare(read_mail(content), Documents(), paper=Paper.A4)
+    async with Documents() as documents:
+        made = await prepare(read_mail(content), documents, paper=Paper.A4)
     return {fate.content_type: str(fate.kind) for fate in made.fates}, made
 
 
@@ -68,9 +69,9 @@ async def test_an_empty_html_wording_gives_way_to_the_plain_one(html: str) -> No
     assert "sipariş: 40 adet" in str(made.cover_body)
 
 
-async def test_pictures_that_are_not_taken_are_told() -> None:
+async def test_pictures_that_are_not_taken_are_told(documents: Documents) -> None:
     """A remote or embedded picture is never fetched, and the part's fate says so."""
     mail = EmailMessage()
     mail.set_content("<p>Kroki:</p><img src='data:image/png;base64,AAAA'>", subtype="html")
-    made = await prepare(read_mail(mail.as_bytes()), Documents(), paper=Paper.A4)
+    made = await prepare(read_mail(mail.as_bytes()), documents, paper=Paper.A4)
     assert [fate.reason for fate in made.fates] == ["body_pictures"]

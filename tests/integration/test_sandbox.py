@@ -121,12 +121,13 @@ async def hook() -> AsyncIterator[Hook]:
 @contextlib.asynccontextmanager
 async def running(hook: Hook | None = None, **settings: Any) -> AsyncIterator[Sandbox]:
     known = {"listen": "127.0.0.1:0", "token": TOKEN, "pace": 0.01, "notify_url": hook.url if hook else ""}
-    sandbox = Sandbox(SandboxSettings(**{**known, **settings}), Documents(max_concurrent=2))
-    await sandbox.start()
-    try:
-        yield sandbox
-    finally:
-        await sandbox.stop()
+    async with Documents(max_concurrent=2) as documents:
+        sandbox = Sandbox(SandboxSettings(**{**known, **settings}), documents)
+        await sandbox.start()
+        try:
+            yield sandbox
+        finally:
+            await sandbox.stop()
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def darkness(image: Image.Image, box: Sequence[float]) -> float:
 # --- everything together ---------------------------------------------------------------------------------
 
 
-async def test_all_kinds_become_one_document_in_the_order_of_the_mail() -> None:
+async def test_all_kinds_become_one_document_in_the_order_of_the_mail(documents: Documents) -> None:
     """Through the real worker: each part's pages are counted, and their sum is the document's."""
     tiff = io.BytesIO()
     sheets = [Image.new("1", (1728, 1145), 255) for _ in range(2)]
@@ -122,7 +122,7 @@ async def test_all_kinds_become_one_document_in_the_order_of_the_mail() -> None:
         part(PartKind.TIFF, tiff.getvalue()),
         part(PartKind.PNG, picture_bytes(arrow(), "PNG")),
     ]
-    made = await Documents().build(parts)
+    made = await documents.build(parts)
     assert made.pages == (2, 2, 1, 1, 2, 1)
     found = texts(made.pdf)
     assert len(found) == 9
@@ -131,11 +131,11 @@ async def test_all_kinds_become_one_document_in_the_order_of_the_mail() -> None:
     assert darkness(drawn(made.pdf, 5), (0, 0, *A4)) > 0.02
 
 
-async def test_the_refused_part_is_named_by_its_place() -> None:
+async def test_the_refused_part_is_named_by_its_place(documents: Documents) -> None:
     """The first part that cannot be shown refuses the whole; nothing is left out in silence."""
     parts = [part(PartKind.TEXT, b"x"), part(PartKind.PNG, b"no picture"), part(PartKind.PDF, b"no pdf")]
     with pytest.raises(DocumentRefused) as refused:
-        await Documents().build(parts)
+        await documents.build(parts)
     assert (refused.value.part, refused.value.reason) == (1, "image_broken")
 
 
@@ -684,11 +684,11 @@ def test_an_endless_page_is_refused_by_its_number_of_pages(built: Any) -> None:
     assert refused.value.reason == "too_many_pages"
 
 
-async def test_html_of_ours_is_rendered_as_it_stands() -> None:
+async def test_html_of_ours_is_rendered_as_it_stands(documents: Documents) -> None:
     """The cover keeps its style and its paper, and shows Turkish letters in every family that it asks for."""
     families = ("Arial", "Calibri", "Times New Roman", "Courier New", "Segoe UI", "No Such Font")
     lines = "".join(f"<p style=\"font-family:'{family}'\">{LETTERS}</p>" for family in families)
-    pdf = await Documents().html_to_pdf(f"<!DOCTYPE html><html><body>{lines}</body></html>", paper=Paper.LETTER)
+    pdf = await documents.html_to_pdf(f"<!DOCTYPE html><html><body>{lines}</body></html>", paper=Paper.LETTER)
     assert texts(pdf)[0].count(LETTERS) == len(families)
     with pikepdf.open(io.BytesIO(pdf)) as opened:
         assert [float(edge) for edge in opened.pages[0].mediabox] == [0, 0, 612, 792]

@@ -205,9 +205,8 @@ def test_a_body_beyond_all_measure_is_refused() -> None:
     assert refused.value.reason == "html_too_large"
 
 
-async def test_the_worker_cleans_the_same() -> None:
+async def test_the_worker_cleans_the_same(documents: Documents) -> None:
     """Through the real process, odd characters too."""
-    documents = Documents()
     assert await documents.clean_html(OUTLOOK) == clean(OUTLOOK)
     assert await documents.clean_html("<p>ğ\0\ud800<script>x</script>") == "<p>ğ\ufffd\ufffd</p>"
     assert await documents.clean_html("<img src='cid:a'>", images=True) == '<img src="cid:a">'

@@ -170,9 +170,8 @@ def test_what_cannot_be_rasterised_is_refused(directory: Path, data: bytes, reas
     assert refused.value.reason == reason
 
 
-async def test_the_worker_rasterises_and_draws_pictures() -> None:
+async def test_the_worker_rasterises_and_draws_pictures(documents: Documents) -> None:
     """Through the real process: a fax of two pages, and the picture of its second one."""
-    documents = Documents()
     pdf = pdf_of(b"", b"100 100 200 300 re f", size=(400, 500))
     assert len(pages_of(await documents.rasterise(pdf, resolution=Resolution.NORMAL, paper=Paper.LETTER))) == 2
     with Image.open(io.BytesIO(await documents.picture(pdf, page=2, dpi=36))) as picture:

@@ -22,7 +22,7 @@ ALLOWED = {
         "mail/lmtp.py",
         "demo.py",  # plays the user's mail client and the remote machine
     },
-    "processes": {"documents/worker.py"},
+    "processes": set(),  # all that is started goes through asyncio: documents/fork_client.py
     "database": {"store/"},
 }
 

@@ -528,10 +528,10 @@ def test_every_single_flipped_byte_of_a_directory_is_survived(convert: Convert) 
     assert reasons <= {"", "tiff_broken", "too_many_pages"}
 
 
-async def test_the_worker_converts_the_same() -> None:
+async def test_the_worker_converts_the_same(documents: Documents) -> None:
     """Through the real worker process: same bytes, same faults."""
     pages = [sheet(drawing()), sheet(drawing(), fields={259: (3, [34661])})]
-    made = await Documents().tiff_to_pdf(tiff_of(*pages), info={"Title": "Faks"})
+    made = await documents.tiff_to_pdf(tiff_of(*pages), info={"Title": "Faks"})
     assert [bool(page.fault) for page in made.pages] == [False, True]
     assert made.pages[0].width_mm == pytest.approx(215.15, abs=0.01)
     assert "34661" in text_in(made.pdf, 1)
@@ -540,7 +540,8 @@ async def test_the_worker_converts_the_same() -> None:
 async def test_a_page_that_promises_gigabytes_costs_nothing() -> None:
     """Ten thousand million pixels in a few bytes are refused by their number, before they are decoded."""
     bomb = tiff_of(sheet(drawing(8, 8), fields={256: (4, [100_000]), 257: (4, [100_000])}))
-    with pytest.raises(DocumentRefused) as refused:
-        await Documents(limits=Limits(wall_seconds=5)).tiff_to_pdf(bomb)
+    async with Documents(limits=Limits(wall_seconds=5)) as documents:
+        with pytest.raises(DocumentRefused) as refused:
+            await documents.tiff_to_pdf(bomb)
     assert refused.value.reason == "tiff_broken"
     assert "100000" in refused.value.detail
