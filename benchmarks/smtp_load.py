@@ -26,7 +26,7 @@ from fax_bridge.numbers import read_number
 
 SENDER = "bench@example.com"
 DOMAIN = "fax.example.com"
-LONGEST = 300.0
+LONGEST = 900.0
 """Seconds that one burst may take."""
 
 HEADER = """\

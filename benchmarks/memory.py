@@ -1,0 +1,65 @@
+"""The largest resident set while 100 sessions send 20 MB each: the bridge beside aiosmtpd."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.databases import Databases, databases
+from benchmarks.machine import described
+from benchmarks.processes import peak_memory
+from benchmarks.rounds import arguments, chosen, command, play, ratio, run, spread, table, workplace
+from benchmarks.smtp_load import Burst, Mail, write_mail
+from benchmarks.targets import AIOSMTPD, BRIDGES, target
+
+SESSIONS = 100
+SIZE = 20 * 1024 * 1024
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    before: float
+    """Mebibytes that the idle process had taken at its highest."""
+    peak: float
+    """Mebibytes, of the process that takes the mail alone: not of the document workers, nor of PostgreSQL."""
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.before:.0f} MiB idle, {self.peak:.0f} MiB at the most, {self.seconds:.0f} s"
+
+
+def measure(name: str, *, mail: Mail, directory: Path, made: Databases) -> Outcome:
+    with target(name, directory, made) as one:
+        before = peak_memory(one.pid)
+        burst = Burst(mail, SESSIONS, SESSIONS, reused=True)
+        took = burst.send(one.port)
+        peak = peak_memory(one.pid)
+        one.kept([burst], 0)
+    return Outcome(before / MEBIBYTE, peak / MEBIBYTE, took)
+
+
+def report(results: Mapping[str, Sequence[Outcome]]) -> str:
+    peers = results.get(AIOSMTPD)
+    rows = []
+    for name, outcomes in results.items():
+        peaks = [outcome.peak for outcome in outcomes]
+        beside = f"{ratio(peaks, [peer.peak for peer in peers]):.3f}" if peers and name != AIOSMTPD else "–"
+        idle, took = [outcome.before for outcome in outcomes], [outcome.seconds for outcome in outcomes]
+        rows.append([name, spread(peaks), beside, spread(idle), spread(took)])
+    return table(("target", "VmHWM, MiB", "× aiosmtpd", "before the mail, MiB", "seconds for 2 GB"), rows)
+
+
+def main() -> None:
+    told = arguments("memory", __doc__, rounds=3).parse_args()
+    names = chosen((*BRIDGES, AIOSMTPD), told.only)
+    with workplace(told.directory) as directory, databases(directory) as made:
+        head = described(command(), directory, made.version)
+        mail = write_mail(directory, "large", SIZE)
+        results = play(names, told.rounds, partial(measure, mail=mail, directory=directory, made=made))
+    print(f"{head}\n- medians of {told.rounds} rounds (least–most)\n")
+    print(report(results))
+
+
+if __name__ == "__main__":
+    run(main)
