@@ -15,6 +15,7 @@ from benchmarks.counterpart import Counterpart
 from benchmarks.databases import KINDS, Databases, Kind, databases
 from benchmarks.machine import described
 from benchmarks.processes import Failed
+from benchmarks.replies import expect
 from benchmarks.rounds import arguments, chosen, command, quantile, run, say, table, workplace
 from benchmarks.smtp_load import DOMAIN, SENDER, write_mail
 
@@ -59,7 +60,7 @@ class Line:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.smtp)
         try:
             async with asyncio.timeout(PATIENCE):
-                await _expect(reader, b"220")
+                await expect(reader, b"220")
                 for line, code in (
                     ("EHLO bench.example.com", b"250"),
                     (f"MAIL FROM:<{SENDER}>", b"250"),
@@ -67,9 +68,9 @@ class Line:
                     ("DATA", b"354"),
                 ):
                     writer.write(f"{line}\r\n".encode())
-                    await _expect(reader, code)
+                    await expect(reader, code)
                 writer.write(text)
-                reply = await _expect(reader, b"250")
+                reply = await expect(reader, b"250")
                 at = time.monotonic()
         finally:
             writer.close()
@@ -94,14 +95,6 @@ class Line:
         for step in STEPS:
             if len(self.waits[step]) != len(self.accepted):
                 raise Failed(f"{self.kind}: {len(self.accepted)} mails, {len(self.waits[step])} times {step}")
-
-
-async def _expect(reader: asyncio.StreamReader, code: bytes) -> bytes:
-    while (line := await reader.readline())[3:4] == b"-":
-        pass
-    if not line.startswith(code):
-        raise Failed(f"answered {line!r}")
-    return line
 
 
 @contextlib.asynccontextmanager
