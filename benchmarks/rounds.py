@@ -78,6 +78,7 @@ def workplace(parent: Path) -> Iterator[Path]:
     """A directory for the run, on a disk, gone afterwards. Raises :class:`Failed` where it would be in memory."""
     filesystem(parent)
     with tempfile.TemporaryDirectory(prefix="fax-bridge-bench-", dir=parent) as made:
+        Path(made).chmod(0o711)  # servers that run as another user have to pass through
         yield Path(made)
 
 
