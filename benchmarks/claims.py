@@ -154,7 +154,7 @@ def _cells(timings: Sequence[float], least: Sequence[float]) -> tuple[str, str, 
 
 
 def main() -> None:
-    parser = arguments("claims", __doc__, rounds=200)
+    parser = arguments("claims", __doc__, turns=200, called="claims")
     parser.add_argument("--most", type=int, default=WAITING[-1], help="leave out queues with more waiting faxes")
     told = parser.parse_args()
     kinds = [kind for kind in KINDS if kind in chosen(KINDS, told.only)]
@@ -166,8 +166,8 @@ def main() -> None:
             for waiting in WAITING
             if waiting <= told.most
         ]
-        queues = asyncio.run(play(wanted, told.rounds))
-    print(f"{head}\n- medians of {told.rounds} claims each, taken in turn; × is the ratio to the shortest queue\n")
+        queues = asyncio.run(play(wanted, told.turns))
+    print(f"{head}\n- medians of {told.turns} claims each, taken in turn; × is the ratio to the shortest queue\n")
     print(report(queues))
 
 

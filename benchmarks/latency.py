@@ -148,13 +148,13 @@ def report(lines: Sequence[Line]) -> str:
 
 
 def main() -> None:
-    parser = arguments("latency", __doc__, rounds=200)
+    parser = arguments("latency", __doc__, turns=200, called="mails")
     told = parser.parse_args()
     kinds = [kind for kind in KINDS if kind in chosen(KINDS, told.only)]
     with workplace(told.directory) as directory, databases(directory, tuple(kinds)) as made:
         head = described(command(), directory, made.version)
-        lines = asyncio.run(play(kinds, told.rounds, directory, made))
-    print(f"{head}\n- {told.rounds} mails to each, one at a time\n")
+        lines = asyncio.run(play(kinds, told.turns, directory, made))
+    print(f"{head}\n- {told.turns} mails to each, one at a time\n")
     print(report(lines))
 
 

@@ -60,13 +60,13 @@ def report(results: Mapping[str, Sequence[Outcome]]) -> str:
 
 
 def main() -> None:
-    told = arguments("memory", __doc__, rounds=3).parse_args()
+    told = arguments("memory", __doc__, turns=3).parse_args()
     names = chosen((*BRIDGES, AIOSMTPD), told.only)
     with workplace(told.directory) as directory, databases(directory) as made:
         head = described(command(), directory, made.version)
         mail = write_mail(directory, "large", SIZE)
-        results = play(names, told.rounds, partial(measure, mail=mail, directory=directory, made=made))
-    print(f"{head}\n- medians of {told.rounds} rounds (least–most)\n")
+        results = play(names, told.turns, partial(measure, mail=mail, directory=directory, made=made))
+    print(f"{head}\n- medians of {told.turns} rounds (least–most)\n")
     print(report(results))
 
 

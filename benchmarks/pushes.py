@@ -116,8 +116,8 @@ def main() -> None:
     with workplace(told.directory) as directory, databases(directory) as made:
         head = described(command(), directory, made.version)
         one = partial(measure, seconds=told.seconds, connections=told.connections, directory=directory, made=made)
-        results = play(names, told.rounds, one)
-    print(f"{head}\n- {told.connections} connections; medians of {told.rounds} rounds (least–most)\n")
+        results = play(names, told.turns, one)
+    print(f"{head}\n- {told.connections} connections; medians of {told.turns} rounds (least–most)\n")
     print(report(results))
 
 
