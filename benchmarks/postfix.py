@@ -103,7 +103,8 @@ def postfix(directory: Path) -> Iterator[Postfix]:
 
 
 def _open_to_all(directory: Path) -> None:
-    """Its processes run as another user and have to reach the queue."""
-    for path in (directory, *directory.parents):
-        if not path.stat().st_mode & 0o001:
-            path.chmod(path.stat().st_mode | 0o011)
+    """Its processes run as another user and have to reach the queue. Raises :class:`Failed` where that is not ours."""
+    directory.chmod(0o711)
+    closed = [path for path in directory.parents if not path.stat().st_mode & 0o001]
+    if closed:
+        raise Failed(f"Postfix's user cannot enter {closed[0]}. Give --directory one that everybody may pass through.")

@@ -20,10 +20,10 @@ T = TypeVar("T")
 K = TypeVar("K")
 
 
-def arguments(name: str, doc: str | None, *, rounds: int = 5) -> argparse.ArgumentParser:
-    """What every benchmark can be told."""
+def arguments(name: str, doc: str | None, *, turns: int = 5, called: str = "rounds") -> argparse.ArgumentParser:
+    """What every benchmark can be told; how often each case takes its turn is ``turns`` of what is parsed."""
     parser = argparse.ArgumentParser(prog=f"scripts/benchmarks {name}", description=doc)
-    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument(f"--{called}", dest="turns", type=int, default=turns, help="[default: %(default)s]")
     parser.add_argument("--directory", type=Path, default=Path("/var/tmp"), help="where the data goes: on a disk")  # noqa: S108 — a new one is made in it
     parser.add_argument("--only", action="append", default=[], help="targets whose names hold this; may be repeated")
     return parser
@@ -78,6 +78,7 @@ def workplace(parent: Path) -> Iterator[Path]:
     """A directory for the run, on a disk, gone afterwards. Raises :class:`Failed` where it would be in memory."""
     filesystem(parent)
     with tempfile.TemporaryDirectory(prefix="fax-bridge-bench-", dir=parent) as made:
+        Path(made).chmod(0o711)  # servers that run as another user have to pass through
         yield Path(made)
 
 

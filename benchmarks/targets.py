@@ -55,8 +55,8 @@ def target(name: str, parent: Path, databases: Databases) -> Iterator[Target]:
                 yield Target(port, pid, (pid,), lambda bursts, more: None)
         else:
             kind, idle = BRIDGES[name]
-            launcher = parked("prepare") if idle else ("fax_bridge",)
-            with databases.new(kind) as database, bridge(directory, database, launcher=launcher) as ours:
+            module = parked("prepare") if idle else ("fax_bridge",)
+            with databases.new(kind) as database, bridge(directory, database.url, module=module) as ours:
                 pids = (ours.pid, *database.pids)
                 yield Target(ours.smtp, ours.pid, pids, lambda bursts, more: _stored(database, bursts, more))
 
