@@ -106,7 +106,7 @@ class Incoming:
         length = len(self._held) // intake.PIECE * intake.PIECE
         part = intake.Staged(self.id, self.staged_pieces, bytes(memoryview(self._held)[:length]))
         del self._held[:length]
-        self._writing = asyncio.create_task(self._store.write_each(intake.stage, part))
+        self._writing = asyncio.create_task(self._store.write_each(intake.stage, part, durable=False))
         self.staged_pieces += length // intake.PIECE
         self.staged_bytes += length
 

@@ -34,6 +34,13 @@ class Doubt:
     undoing: Sequence[Write]
 
 
+async def need_not_be_on_disk(conn: AsyncConnection) -> None:
+    """The commit of this transaction does not wait for the disk. The log is one sequence: a later commit that does
+    wait brings this one to the disk with it (PostgreSQL manual, 28.4)."""
+    if conn.dialect.name == "postgresql":
+        await conn.execute(text("SET LOCAL synchronous_commit = off"))
+
+
 async def transaction_id(conn: AsyncConnection) -> str | None:
     """The id of the transaction under way; ``None`` on SQLite, or where it has written nothing."""
     if conn.dialect.name != "postgresql":

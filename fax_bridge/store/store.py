@@ -99,14 +99,15 @@ class Store:
 
         return await self.write_each(alone, None)
 
-    async def write_each(self, work: EachWork[Item, Value], item: Item) -> Value:
+    async def write_each(self, work: EachWork[Item, Value], item: Item, *, durable: bool = True) -> Value:
         """The same for what many callers write at the same moment: ``work`` gets the items of all of them at once.
 
         An item for which it returns a fault must have written nothing. Where it fails as a whole it is run again
-        for each item by itself, so that one costs no other anything.
+        for each item by itself, so that one costs no other anything. ``durable=False``: the caller writes more later,
+        and until that is on disk this may be lost too; PostgreSQL then does not wait for its disk.
         """
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._writer.put(Write(work, item, done))
+        self._writer.put(Write(work, item, done, durable))
         return cast("Value", await done)
 
     def waker(self, queue: str) -> asyncio.Event:

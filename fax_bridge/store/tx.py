@@ -66,6 +66,8 @@ class Write:
     item: Any
     done: "asyncio.Future[Any] | None" = None
     """``None`` where nobody waits."""
+    durable: bool = True
+    """Whether the caller has to know it on disk."""
     value: Any = None
     fault: BaseException | None = None
 

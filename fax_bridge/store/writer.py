@@ -12,7 +12,15 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fax_bridge.errors import BridgeError
-from fax_bridge.store.commits import AGAIN, Doubt, OutcomeUnknown, came_through, settled, transaction_id
+from fax_bridge.store.commits import (
+    AGAIN,
+    Doubt,
+    OutcomeUnknown,
+    came_through,
+    need_not_be_on_disk,
+    settled,
+    transaction_id,
+)
 from fax_bridge.store.engines import Engines
 from fax_bridge.store.tx import Tx, Write
 
@@ -77,10 +85,13 @@ class Writer:
         try:
             async with self._engines.writer.begin() as conn:
                 tx = Tx(conn, self._node)
+                durable = any(write.durable for write in writes)
+                if not durable:
+                    await need_not_be_on_disk(conn)
                 for alike in _by_kind(writes):
                     await self._run(tx, alike)
                 await _still_open(conn)
-                xid = await transaction_id(conn)
+                xid = await transaction_id(conn) if durable else None
         except Spoiled as fault:
             # A full disk, say: SQLite undid all of it. Each by itself, the small ones may still find room.
             if len(writes) > 1:
