@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,12 +101,17 @@ def place(directory: Path, database: str, faxmax: str) -> Place:
 
 
 class Node:
-    """``lease_ms``: run by :mod:`tests.chaos.launcher` with leases of that length; else as an administrator would."""
+    """``lease_ms``: run by :mod:`tests.chaos.launcher` with leases of that length; else as an administrator would.
 
-    def __init__(self, where: Place, *, lease_ms: int | None = None) -> None:
+    ``points``: run by :mod:`tests.chaos.steps`, with a life that dies at each of them before the one that stays.
+    """
+
+    def __init__(self, where: Place, *, lease_ms: int | None = None, points: Sequence[str] = ()) -> None:
         self.place = where
         config = str(where.write_settings())
         program = ["fax_bridge"] if lease_ms is None else ["tests.chaos.launcher", str(lease_ms)]
+        if points:
+            program = ["tests.chaos.steps", str(lease_ms), *points, "--"]
         self._command = [sys.executable, "-m", *program, "serve", "--config", config]
         self._log = where.directory / f"node-{where.smtp}.log"
         self._process: asyncio.subprocess.Process | None = None

@@ -94,7 +94,7 @@ class Traffic:
         mail = self._mail()
         self.ledger.mails.append(mail)
         await asyncio.sleep(self._chance.uniform(0, after))
-        await self._deliver(mail)
+        await self.deliver(mail)
 
     async def push(self, *, after: float) -> None:
         """Push a received fax in up to ``after`` seconds, and again until it is taken; at times once more then."""
@@ -103,6 +103,10 @@ class Traffic:
         await asyncio.sleep(self._chance.uniform(0, after))
         for body in push.bodies:
             push.taken = await self._post(body, push)
+
+    def number(self, fate: str = "") -> str:
+        """One that nobody called yet, with the fate of those last four digits, or else to be delivered."""
+        return next(self._heads) + (fate or "5000")
 
     def _number(self) -> str:
         """Mostly one that nobody called yet, so that a push fits one fax only; at times one that somebody did."""
@@ -118,17 +122,11 @@ class Traffic:
         wanted = [self._number() for _ in range(self._plan.choice((1, 1, 1, 2, 3)))]
         numbers = tuple(dict.fromkeys(wanted))  # twice the same would be one fax with two recipients
         faxable = self._plan.random() > 0.15
-        mail = EmailMessage()
-        mail["From"] = "Ayşe Yıldız <ayse@example.com>"
-        mail["Subject"] = f"Fırtına {len(self.ledger.mails)}"
-        mail["Message-ID"] = message_id = f"<storm-{len(self.ledger.mails)}@example.com>"
-        mail.set_content("Merhaba, ğüşıöç ĞÜŞİÖÇ.\r\n")
-        if not faxable:
-            mail.add_attachment(b"\x00\x01", maintype="application", subtype="x-cad", filename="çizim.dwg")
-        impatient = self._plan.random() < 0.15
-        return Mail(message_id, numbers, faxable, impatient, mail.as_bytes(policy=policy.SMTP))
+        drawing = b"" if faxable else b"\x00\x01"
+        return mail_to(numbers, len(self.ledger.mails), drawing=drawing, impatient=self._plan.random() < 0.15)
 
-    async def _deliver(self, mail: Mail) -> None:
+    async def deliver(self, mail: Mail) -> None:
+        """Send it, again and again, until it is accepted."""
         for _ in range(MOST_TRIES):
             try:
                 await asyncio.to_thread(_send, mail, self._chance.choice(self._places()).smtp)
@@ -162,6 +160,18 @@ class Traffic:
                     return True
             await asyncio.sleep(self._chance.uniform(0.05, 0.3))
         return False
+
+
+def mail_to(numbers: tuple[str, ...], serial: int, *, drawing: bytes = b"", impatient: bool = False) -> Mail:
+    """A mail that no other serial number makes; a ``drawing`` is a part that cannot be faxed."""
+    mail = EmailMessage()
+    mail["From"] = "Ayşe Yıldız <ayse@example.com>"
+    mail["Subject"] = f"Fırtına {serial}"
+    mail["Message-ID"] = message_id = f"<storm-{serial}@example.com>"
+    mail.set_content("Merhaba, ğüşıöç ĞÜŞİÖÇ.\r\n")
+    if drawing:
+        mail.add_attachment(drawing, maintype="application", subtype="x-cad", filename="çizim.dwg")
+    return Mail(message_id, numbers, not drawing, impatient, mail.as_bytes(policy=policy.SMTP))
 
 
 def _send(mail: Mail, port: int) -> None:
