@@ -30,7 +30,7 @@ from fax_bridge.mail.outgoing import Outgoing
 from fax_bridge.mail.relay import Relay
 from fax_bridge.mail.words import Words
 from fax_bridge.settings import Settings
-from fax_bridge.store import accounts, faxes, messages, outbox, pushes, schema
+from fax_bridge.store import accounts, clock, faxes, messages, outbox, pushes, schema
 from fax_bridge.store.lease import Queue, free_all
 from fax_bridge.store.retention import Kept, purge
 from fax_bridge.store.store import Store, Tx
@@ -88,6 +88,7 @@ async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[
         tasks = [asyncio.create_task(w.run(), name=w.name) for w in workers]
         tasks.append(asyncio.create_task(submitter.expire_forever(), name="expire"))
         tasks.append(asyncio.create_task(_purge_forever(settings, store), name="retention"))
+        tasks.append(asyncio.create_task(clock.watch(store), name="clock"))
         stack.push_async_callback(_stop_workers, workers, tasks, grace)
 
         async def ready() -> bool:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Row
+from sqlalchemy import ColumnElement, Row
 from ulid import ULID
 
 from fax_bridge.fax import now
@@ -34,7 +34,16 @@ Handler = Callable[[Lease, Work], Awaitable[None]]
 
 def owner_name() -> str:
     """A name no other worker has, and from which a person sees where it ran."""
-    return f"{platform.node()[:12]}-{os.getpid()}-{str(ULID())[-8:]}"
+    return f"{_process_name()}{str(ULID())[-8:]}"
+
+
+def owned_here(owner: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether the row is in the hand of a worker of this process."""
+    return owner.startswith(_process_name(), autoescape=True)
+
+
+def _process_name() -> str:
+    return f"{platform.node()[:12]}-{os.getpid()}-"
 
 
 class Worker:

@@ -10,9 +10,10 @@ import signal
 import socket
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 READY_WITHIN = 60.0
 """Seconds; a start takes one or two, but the machine may be busy."""
@@ -104,10 +105,19 @@ class Node:
     """``lease_ms``: run by :mod:`tests.chaos.launcher` with leases of that length; else as an administrator would.
 
     ``points``: run by :mod:`tests.chaos.steps`, with a life that dies at each of them before the one that stays.
+    ``environment`` is what its process has beside ours.
     """
 
-    def __init__(self, where: Place, *, lease_ms: int | None = None, points: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        where: Place,
+        *,
+        lease_ms: int | None = None,
+        points: Sequence[str] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.place = where
+        self._environment = {**_ENVIRONMENT, **environment}
         config = str(where.write_settings())
         program = ["fax_bridge"] if lease_ms is None else ["tests.chaos.launcher", str(lease_ms)]
         if points:
@@ -140,7 +150,7 @@ class Node:
             stderr=asyncio.subprocess.STDOUT,
             limit=LONGEST_LINE,
             cwd=Path(__file__).parents[2],
-            env=_ENVIRONMENT,
+            env=self._environment,
         )
         self._listener = asyncio.create_task(self._listen(self._process))
 
