@@ -165,7 +165,7 @@ class Account(Section):
     ca_file: Path | None = None
     proxy: str = Field(default="", repr=False)
     timeout: Duration = Seconds(300.0)
-    """How long FaxMAX may take to answer; it may render before it does."""
+    """How long FaxMAX may take for its whole answer; it may render before it does."""
     max_concurrent: int = Field(default=4, ge=1)
 
     @field_validator("ca_file", mode="before")
