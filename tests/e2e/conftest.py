@@ -145,8 +145,11 @@ async def until(look: Callable[[], Awaitable[T | None]], seconds: float = 45) ->
 
 
 @asynccontextmanager
-async def bridge_in(directory: Path, *, relay: Mapping[str, str] = NOTHING, **faxmax: str) -> AsyncIterator[Bridge]:
-    """``faxmax`` overrides keys of ``[faxmax]``, ``relay`` those of ``[relay]``."""
+async def bridge_in(
+    directory: Path, *, relay: Mapping[str, str] = NOTHING, at: str = "", **faxmax: str
+) -> AsyncIterator[Bridge]:
+    """``faxmax`` overrides keys of ``[faxmax]``, ``relay`` those of ``[relay]``; ``at`` is FaxMAX's address where it is
+    not the sandbox."""
     documents = Documents()
     sandbox = Sandbox(
         SandboxSettings(listen="127.0.0.1:0", token="T0KEN-pl4nted", numbers=(OUR_NUMBER,), pace=0.02), documents
@@ -154,7 +157,7 @@ async def bridge_in(directory: Path, *, relay: Mapping[str, str] = NOTHING, **fa
     await sandbox.start()
     try:
         config = directory / "fax-bridge.toml"
-        config.write_text(settings_text(directory, sandbox.url, relay=relay, **faxmax))
+        config.write_text(settings_text(directory, at or sandbox.url, relay=relay, **faxmax))
         settings = load(config)
         async with daemon.running(settings, grace=5) as ports:
             sandbox.notify_url = f"http://127.0.0.1:{ports.webhook}/push/{SECRET}"
