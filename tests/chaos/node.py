@@ -27,6 +27,7 @@ SETTINGS = """
 [smtp]
 listen = ["127.0.0.1:{smtp}"]
 domains = ["fax.example.com"]
+min_free_bytes = {min_free_bytes}
 [store]
 url = "{database}"
 [faxmax]
@@ -70,6 +71,7 @@ class Place:
     faxmax: str
     smtp: int
     webhook: int
+    min_free_bytes: int = 0
 
     @property
     def push_url(self) -> str:
@@ -88,6 +90,7 @@ class Place:
                 faxmax=self.faxmax,
                 smtp=self.smtp,
                 webhook=self.webhook,
+                min_free_bytes=self.min_free_bytes,
             )
         )
         return path

@@ -58,8 +58,11 @@ class Push:
     caller: str
     bodies: tuple[bytes, ...] = field(repr=False)
     """What is pushed for it, one after the other: the fax, at times announced before or repeated after."""
+    announcement: bytes = field(repr=False)
     pushed: int = 0
     taken: bool = False
+    refusal: str = ""
+    """The HTTP status of the last try that was not taken."""
 
 
 @dataclass(slots=True)
@@ -101,6 +104,10 @@ class Traffic:
         push = self._push()
         self.ledger.pushes.append(push)
         await asyncio.sleep(self._chance.uniform(0, after))
+        await self.give(push)
+
+    async def give(self, push: Push) -> None:
+        """Push it, again and again, until it is taken."""
         for body in push.bodies:
             push.taken = await self._post(body, push)
 
@@ -138,13 +145,15 @@ class Traffic:
 
     # --- pushes --------------------------------------------------------------------------------------
 
+    def received_fax(self) -> Push:
+        """From a number that nobody called yet."""
+        return push_from(self.number(), len(self.ledger.pushes))
+
     def _push(self) -> Push:
-        number, caller = len(self.ledger.pushes), f"{next(self._heads)}5000"
-        element = {"type": "INCOMING_FAX", "id": f"in-{number}", "cli": caller, "cld": OUR_NUMBER}
-        whole = element | {"content": base64.b64encode(_tiff(number)).decode()}
-        ways = ([whole],), ([whole],), ([whole],), ([element], [whole]), ([whole], [whole])
-        bodies = tuple(json.dumps(body).encode() for body in self._plan.choice(ways))
-        return Push(f"in-{number}", caller, bodies)
+        push = self.received_fax()
+        (whole,) = push.bodies
+        push.bodies = self._plan.choice(((whole,), (whole,), (whole,), (push.announcement, whole), (whole, whole)))
+        return push
 
     async def _post(self, body: bytes, push: Push) -> bool:
         for _ in range(MOST_TRIES):
@@ -158,6 +167,7 @@ class Traffic:
             else:
                 if answer.status_code == 200:
                     return True
+                push.refusal = str(answer.status_code)
             await asyncio.sleep(self._chance.uniform(0.05, 0.3))
         return False
 
@@ -172,6 +182,14 @@ def mail_to(numbers: tuple[str, ...], serial: int, *, drawing: bytes = b"", impa
     if drawing:
         mail.add_attachment(drawing, maintype="application", subtype="x-cad", filename="çizim.dwg")
     return Mail(message_id, numbers, not drawing, impatient, mail.as_bytes(policy=policy.SMTP))
+
+
+def push_from(caller: str, serial: int, *, trailing: int = 0) -> Push:
+    """A received fax that no other serial number makes; ``trailing`` bytes behind its TIFF, which no reader minds."""
+    element = {"type": "INCOMING_FAX", "id": f"in-{serial}", "cli": caller, "cld": OUR_NUMBER}
+    content = base64.b64encode(_tiff(serial) + bytes(trailing)).decode()
+    whole = json.dumps([element | {"content": content}]).encode()
+    return Push(f"in-{serial}", caller, (whole,), json.dumps([element]).encode())
 
 
 def _send(mail: Mail, port: int) -> None:
