@@ -16,7 +16,7 @@ from fax_bridge.demo import demo as run_demo
 from fax_bridge.documents.worker import ConvertedFax, Documents
 from fax_bridge.errors import BridgeError
 from fax_bridge.explain import explain as explain_mail
-from fax_bridge.fax import FaxState, PushState
+from fax_bridge.fax import FaxState, PushState, now
 from fax_bridge.faxmax.sandbox import Sandbox, SandboxSettings, fate_table
 from fax_bridge.history import (
     account_list,
@@ -35,7 +35,7 @@ from fax_bridge.history import (
 from fax_bridge.setting_sources import DEFAULT_CONFIG, load
 from fax_bridge.settings import Settings, SettingsError
 from fax_bridge.store import operator
-from fax_bridge.store.backup import back_up
+from fax_bridge.store.backup import back_up, restore
 
 T = TypeVar("T")
 
@@ -276,9 +276,21 @@ def queue(config: Config = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def backup(file: Annotated[Path, typer.Argument(help="A new file.")], config: Config = None) -> None:
-    """Copy the database, consistent, while the daemon works. To restore: stop the daemon, put the file in its place."""
+    """Copy the database, consistent, while the daemon works."""
     size = _ask(back_up(_settings(config).store.url, file))
     typer.echo(f"{file}: {size} bytes.")
+
+
+@app.command("restore")
+def restore_backup(
+    file: Annotated[Path | None, typer.Argument(help="A backup; none where the database is in place already.")] = None,
+    config: Config = None,
+) -> None:
+    """Put a backup in place, while no daemon runs. Faxes that wait in it may have gone out since: they are held."""
+    settings = _settings(config)
+    until = now() + int(settings.faxmax.queue_lifetime * 1000)
+    held = _ask(restore(settings.store.url, file, until=until))
+    typer.echo(f"Restored. {held} faxes are held; for each of them: fax-bridge faxes release ID, or cancel ID.")
 
 
 @accounts.command("list")

@@ -31,7 +31,7 @@ from fax_bridge.mail.outgoing import Outgoing
 from fax_bridge.mail.relay import Relay
 from fax_bridge.mail.words import Words
 from fax_bridge.settings import Settings
-from fax_bridge.store import accounts, faxes, intake, messages, outbox, pushes, schema
+from fax_bridge.store import accounts, clock, faxes, intake, messages, outbox, pushes, schema
 from fax_bridge.store.lease import Queue, free_all
 from fax_bridge.store.retention import Kept, purge
 from fax_bridge.store.store import Store, Tx
@@ -90,6 +90,7 @@ async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[
         tasks.append(asyncio.create_task(expire_forever(store, settings.faxmax), name="expire"))
         tasks.append(asyncio.create_task(expire_held_forever(store, settings.faxmax), name="expire held"))
         tasks.append(asyncio.create_task(_purge_forever(settings, store), name="retention"))
+        tasks.append(asyncio.create_task(clock.watch(store), name="clock"))
         stack.push_async_callback(_stop_workers, workers, tasks, grace)
 
         async def ready() -> bool:

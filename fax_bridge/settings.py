@@ -172,7 +172,7 @@ class Account(Section):
     ca_file: Path | None = None
     proxy: str = Field(default="", repr=False)
     timeout: Duration = Seconds(300.0)
-    """How long FaxMAX may take to answer; it may render before it does."""
+    """How long FaxMAX may take for its whole answer; it may render before it does."""
     max_concurrent: int = Field(default=4, ge=1)
     """How many faxes may be on their way to FaxMAX at once, over all nodes."""
     max_per_minute: int = Field(default=0, ge=0, le=6000)

@@ -5,11 +5,13 @@ knows whether the last byte of the request was handed to the socket: before that
 after it whatever is not a readable answer is *unknown*, and is never sent again blindly.
 """
 
+import asyncio
 import email.utils
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -55,12 +57,17 @@ class Client:
         A fresh connection each time: a kept-alive one that died would fail after the request was written,
         which looks like an unknown outcome. No proxy from the environment, no redirects, no hidden retries.
         """
-        body = Body(request, self._account.credentials())
         timeout = httpx.Timeout(self._account.timeout, connect=min(30.0, self._account.timeout))
+        # httpx's own limit is for each read: a server that sends a byte now and then would hold the fax for ever.
+        limit = asyncio.timeout(None)
+        body = Body(request, self._account.credentials(), partial(self._await_answer, limit))
         try:
-            async with httpx.AsyncClient(
-                verify=self._tls, trust_env=False, proxy=self._account.proxy or None, timeout=timeout
-            ) as http:
+            async with (
+                limit,
+                httpx.AsyncClient(
+                    verify=self._tls, trust_env=False, proxy=self._account.proxy or None, timeout=timeout
+                ) as http,
+            ):
                 return await self._exchange(http, body, request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as fault:
             return Failed(Verdict.RETRY, f"FaxMAX cannot be reached: {_name(fault)}")
@@ -69,8 +76,14 @@ class Client:
                 return Failed(Verdict.RETRY, f"the connection broke while the fax was being sent: {_name(fault)}")
             return Failed(Verdict.UNKNOWN, f"the connection broke before an answer came: {_name(fault)}")
 
+    def _await_answer(self, limit: asyncio.Timeout) -> None:
+        """From now on the whole answer has to come within ``timeout``."""
+        if limit.when() is None:
+            limit.reschedule(asyncio.get_running_loop().time() + self._account.timeout)
+
     async def _exchange(self, http: httpx.AsyncClient, body: "Body", request: SendRequest) -> Outcome:
         async with http.stream("POST", self._account.url, content=body.chunks(), headers=body.headers) as response:
+            body.ended()  # also where the answer came before all of it had left
             text = bytearray()
             async for chunk in response.aiter_bytes():
                 text += chunk
@@ -120,9 +133,11 @@ class Body:
     whole request, so a failure before it is safe to repeat.
     """
 
-    def __init__(self, request: SendRequest, credentials: Mapping[str, str]) -> None:
+    def __init__(self, request: SendRequest, credentials: Mapping[str, str], ended: Callable[[], None]) -> None:
+        """``ended`` is called when the last chunk is given away; the answer is waited for from then on."""
         boundary = uuid4().hex
         self.handed_over = False
+        self.ended = ended
         self._document = memoryview(request.document)
         self._head = (
             f'--{boundary}\r\nContent-Disposition: form-data; name="data"\r\n\r\n{request.data(credentials)}\r\n'
@@ -142,6 +157,7 @@ class Body:
             yield bytes(self._document[start : start + CHUNK])
         # Set before the yield: once these bytes are given away, we cannot know how far they got.
         self.handed_over = True
+        self.ended()
         yield self._tail
 
 

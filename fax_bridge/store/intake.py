@@ -28,6 +28,9 @@ GUARD_MS = 120_000
 """How long a message waits for the node that took it in, should that die between its commit and the next one. Longer
 than a node waits for a lost commit to be settled (:data:`fax_bridge.store.writer.SETTLES_WITHIN`)."""
 
+GUARDED = " intake"
+"""Ends the lease owner's name of a message that its node may still withdraw."""
+
 _REPEAT_LOCKS = 1024
 """Locks that stand for all repeat keys: nodes that take in the same mail at the same moment wait for each other."""
 
@@ -152,10 +155,10 @@ async def _accepted_before(tx: Tx, news: Sequence[NewMessage], at: Instant) -> d
             rows = rows.with_for_update(of=message)
         for row in (await tx.conn.execute(rows)).all():
             known[row.repeat_key] = (row.id, row.accepted_at)
-            if row.owner and row.owner.startswith(_GUARDED):
+            if row.owner and row.owner.endswith(GUARDED):
                 guarded.add(row.message_id)
     if guarded:
-        freed = update(message).where(message.c.id.in_(guarded), message.c.owner.startswith(_GUARDED))
+        freed = update(message).where(message.c.id.in_(guarded), message.c.owner.endswith(GUARDED))
         await tx.conn.execute(freed.values(owner=None, due_at=at))
         tx.wake(PREPARE.name)
     return known
@@ -168,13 +171,10 @@ async def _wait_for_others(tx: Tx, keys: Iterable[str]) -> None:
     await tx.conn.execute(waited, {"space": 0x6661_7862, "locks": locks})
 
 
-_GUARDED = "intake "
-
-
 async def _insert(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]], at: Instant) -> None:
     if not kept:
         return
-    lease = {"owner": _GUARDED + tx.node, "due_at": at + GUARD_MS} if tx.shared else {"owner": None, "due_at": at}
+    lease = {"owner": tx.node + GUARDED, "due_at": at + GUARD_MS} if tx.shared else {"owner": None, "due_at": at}
     await tx.conn.execute(
         insert(message),
         [
@@ -218,7 +218,7 @@ async def _insert(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]],
 
 async def let_go(tx: Tx, ids: Sequence[str]) -> Sequence[None]:
     """The commit of these messages is known to be on disk: any node may work on them."""
-    mine = update(message).where(message.c.id.in_(ids), message.c.owner == _GUARDED + tx.node)
+    mine = update(message).where(message.c.id.in_(ids), message.c.owner == tx.node + GUARDED)
     await tx.conn.execute(mine.values(owner=None, due_at=now()))
     tx.wake(PREPARE.name)
     return [None] * len(ids)
@@ -227,7 +227,7 @@ async def let_go(tx: Tx, ids: Sequence[str]) -> Sequence[None]:
 async def withdraw(tx: Tx, ids: Sequence[str]) -> Sequence[bool]:
     """Their commit came through, but their clients were told to come again: nothing of them stays, or the repeat would
     be a second fax once the window for repeats is over. True for each that was still guarded."""
-    guarded = select(message.c.id).where(message.c.id.in_(ids), message.c.owner == _GUARDED + tx.node)
+    guarded = select(message.c.id).where(message.c.id.in_(ids), message.c.owner == tx.node + GUARDED)
     gone = list((await tx.conn.execute(guarded.with_for_update())).scalars())
     of_these = select(fax.c.id).where(fax.c.message_id.in_(gone))
     await tx.conn.execute(delete(fax_event).where(fax_event.c.fax_id.in_(of_these)))

@@ -23,7 +23,16 @@ from fax_bridge.store.tx import Tx
 
 def owner_name() -> str:
     """A name no other worker or node has, and from which a person sees where it ran."""
-    return f"{platform.node()[:12]}-{os.getpid()}-{str(ULID())[-8:]}"
+    return f"{_process_name()}{str(ULID())[-8:]}"
+
+
+def owned_here(owner: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether the row is in the hand of this process."""
+    return owner.startswith(_process_name(), autoescape=True)
+
+
+def _process_name() -> str:
+    return f"{platform.node()[:12]}-{os.getpid()}-"
 
 
 def moment_of(ulid: str) -> Instant:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, case, delete, func, insert, literal, select, update
+from sqlalchemy import Row, Select, and_, case, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fax_bridge.errors import Permanent
@@ -59,7 +59,26 @@ async def release(tx: Tx, fax_id: str, *, schedule: Schedule, give_up_at: Instan
     row = await _fax(tx, fax_id)
     if row.state != FaxState.HELD:
         raise NotPossible(f"It is {row.state}, not held.")
+    if not (await tx.conn.execute(_document_of(row))).first():
+        raise NotPossible("Its document is not made. If the daemon runs and that stays so, it was refused: cancel it.")
     await faxes.released(tx, row, schedule=schedule, give_up_at=give_up_at)
+
+
+async def hold_all(tx: Tx, *, until: Instant) -> int:
+    """Let every fax that waits to be handed over wait for a person instead, until then; how many they are.
+
+    A worker that has one of them in hand finds its lease lost before it hands it over.
+    """
+    waiting = fax.c.state == FaxState.QUEUED
+    note = "held: restored from a backup, it may have gone out since"
+    events = select(fax.c.id, literal(now()), literal(FaxState.HELD.value), literal(note)).where(waiting)
+    await tx.conn.execute(insert(fax_event).from_select(["fax_id", "at", "state", "note"], events))
+    held = await tx.conn.execute(update(fax).where(waiting).values(state=FaxState.HELD, owner=None, due_at=until))
+    return held.rowcount
+
+
+def _document_of(row: Row[Any]) -> Select[tuple[str]]:
+    return select(document.c.message_id).where(document.c.message_id == row.message_id)
 
 
 async def resend(tx: Tx, fax_id: str, *, new_message: str, new_fax: str, give_up_at: Instant) -> None:
@@ -70,8 +89,7 @@ async def resend(tx: Tx, fax_id: str, *, new_message: str, new_fax: str, give_up
     row = await _fax(tx, fax_id)
     if row.state not in FAX_ENDS:
         raise NotPossible(f"It is {row.state} and may still go out; sent again now it could arrive twice.")
-    made = select(document.c.message_id).where(document.c.message_id == row.message_id)
-    if not (await tx.conn.execute(made)).first():
+    if not (await tx.conn.execute(_document_of(row))).first():
         raise NotPossible("Its document was never made, or is purged.")
     copied = [c for c in message.c if c.name not in _OF_ITS_OWN]
     source = select(literal(new_message), literal(MessageState.READY.value), literal(now()), literal(0), *copied).where(

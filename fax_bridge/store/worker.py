@@ -160,6 +160,8 @@ class Worker:
             raise
         except LeaseLost as lost:
             log.warning("lease lost", queue=self._queue.name, row=str(lost))
+            # Where it is ours all the same, the row changed while it was in hand: not for a lease's length, at once.
+            await self._give_back(lease, 0)
         except Exception:  # the worker's edge: a bug costs this row a delay, never the daemon
             log.exception("handler failed", queue=self._queue.name, id=lease.id, claims=lease.claims)
             await self._give_back(lease, backoff(lease.claims, 1.0, 300.0))
@@ -167,6 +169,8 @@ class Worker:
     async def _give_back(self, lease: Lease, delay_ms: int) -> None:
         try:
             await self._store.write(partial(finish, lease=lease, due_at=now() + delay_ms))
+        except LeaseLost:
+            pass  # another worker has it
         except Exception as fault:  # noqa: BLE001 — then the lease runs out by itself
             log.warning("row not given back", queue=self._queue.name, id=lease.id, fault=type(fault).__name__)
 

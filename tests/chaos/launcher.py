@@ -6,8 +6,8 @@ On PostgreSQL nobody frees a dead node's leases, they run out; a storm of kills 
 import sys
 
 from fax_bridge.cli import main
-from fax_bridge.store import worker
+from fax_bridge.store import intake, worker
 
 if __name__ == "__main__":
-    worker.LEASE_MS = int(sys.argv.pop(1))
+    worker.LEASE_MS = intake.GUARD_MS = int(sys.argv.pop(1))
     main()

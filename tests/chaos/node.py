@@ -10,9 +10,10 @@ import signal
 import socket
 import sys
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 READY_WITHIN = 60.0
 """Seconds; a start takes one or two, but the machine may be busy."""
@@ -26,6 +27,7 @@ SETTINGS = """
 [smtp]
 listen = ["127.0.0.1:{smtp}"]
 domains = ["fax.example.com"]
+min_free_bytes = {min_free_bytes}
 [store]
 url = "{database}"
 [faxmax]
@@ -69,6 +71,7 @@ class Place:
     faxmax: str
     smtp: int
     webhook: int
+    min_free_bytes: int = 0
 
     @property
     def push_url(self) -> str:
@@ -87,6 +90,7 @@ class Place:
                 faxmax=self.faxmax,
                 smtp=self.smtp,
                 webhook=self.webhook,
+                min_free_bytes=self.min_free_bytes,
             )
         )
         return path
@@ -101,12 +105,26 @@ def place(directory: Path, database: str, faxmax: str) -> Place:
 
 
 class Node:
-    """``lease_ms``: run by :mod:`tests.chaos.launcher` with leases of that length; else as an administrator would."""
+    """``lease_ms``: run by :mod:`tests.chaos.launcher` with leases of that length; else as an administrator would.
 
-    def __init__(self, where: Place, *, lease_ms: int | None = None) -> None:
+    ``points``: run by :mod:`tests.chaos.steps`, with a life that dies at each of them before the one that stays.
+    ``environment`` is what its process has beside ours.
+    """
+
+    def __init__(
+        self,
+        where: Place,
+        *,
+        lease_ms: int | None = None,
+        points: Sequence[str] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.place = where
+        self._environment = {**_ENVIRONMENT, **environment}
         config = str(where.write_settings())
         program = ["fax_bridge"] if lease_ms is None else ["tests.chaos.launcher", str(lease_ms)]
+        if points:
+            program = ["tests.chaos.steps", str(lease_ms), *points, "--"]
         self._command = [sys.executable, "-m", *program, "serve", "--config", config]
         self._log = where.directory / f"node-{where.smtp}.log"
         self._process: asyncio.subprocess.Process | None = None
@@ -135,7 +153,7 @@ class Node:
             stderr=asyncio.subprocess.STDOUT,
             limit=LONGEST_LINE,
             cwd=Path(__file__).parents[2],
-            env=_ENVIRONMENT,
+            env=self._environment,
         )
         self._listener = asyncio.create_task(self._listen(self._process))
 

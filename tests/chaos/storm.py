@@ -99,10 +99,10 @@ def _listed(counts: Counter[str]) -> str:
 
 
 @asynccontextmanager
-async def faxmax() -> AsyncIterator[Sandbox]:
+async def faxmax(listen: str = "127.0.0.1:0") -> AsyncIterator[Sandbox]:
     """FaxMAX, which lives through it all and remembers every fax."""
     settings = SandboxSettings(
-        listen="127.0.0.1:0", token="T0KEN-pl4nted", numbers=(OUR_NUMBER,), pace=0.02, kept_faxes=1_000_000
+        listen=listen, token="T0KEN-pl4nted", numbers=(OUR_NUMBER,), pace=0.02, kept_faxes=1_000_000
     )
     patience = sandbox_push._LONGEST_DELAY  # noqa: SLF001 — pushes come again within a second here, not half a minute
     sandbox_push._LONGEST_DELAY = 1.0  # noqa: SLF001 — the same

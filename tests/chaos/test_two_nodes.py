@@ -14,7 +14,7 @@ from fax_bridge.store.store import Store
 from tests.chaos.books import open_books
 from tests.chaos.node import Node, Place, place
 from tests.chaos.storm import Outcome, faxmax, running_at_last, settled
-from tests.chaos.traffic import Traffic
+from tests.chaos.traffic import Traffic, mail_to
 from tests.chaos.verdict import breaches
 
 LEASE_MS = 2000
@@ -87,6 +87,20 @@ async def in_hand(site: Site, node: Node) -> list[str]:
     raise AssertionError("the node never had anything in hand")
 
 
+async def told_meanwhile(site: Site, where: Place, group: asyncio.TaskGroup) -> tuple[str, str]:
+    """What that node says to a mail and to a push while its database is away; both come again until they are taken."""
+    alone = Traffic(0, lambda: [where])
+    mail, push = mail_to((site.traffic.number(),), len(site.traffic.ledger.mails)), site.traffic.received_fax()
+    site.traffic.ledger.mails.append(mail)
+    site.traffic.ledger.pushes.append(push)
+    group.create_task(alone.deliver(mail))
+    group.create_task(alone.give(push))
+    async with asyncio.timeout(20):
+        while not (mail.refusal and push.refusal):  # noqa: ASYNC110 — what is looked at knows no events
+            await asyncio.sleep(0.02)
+    return mail.refusal[:3], push.refusal
+
+
 @pytest.mark.slow
 async def test_when_one_of_two_nodes_dies_the_other_takes_over_its_work(
     tmp_path: Path, postgresql_url: str, sandbox: Sandbox
@@ -113,7 +127,7 @@ async def test_when_one_of_two_nodes_dies_the_other_takes_over_its_work(
 async def test_a_restart_of_postgresql_in_the_middle_of_traffic_costs_no_mail_and_no_fax(
     tmp_path: Path, own_postgresql: Any, sandbox: Sandbox
 ) -> None:
-    """Both nodes wait it out: clients are told to come again, and work goes on when the server is back."""
+    """Both nodes wait it out: mail is told 451 and a push 503, none of them ends, and work goes on by itself."""
     site = site_of(tmp_path, own_postgresql.get_uri(), sandbox, nodes=2)
     async with running_at_last(*site.nodes):
         await site.start()
@@ -122,8 +136,9 @@ async def test_a_restart_of_postgresql_in_the_middle_of_traffic_costs_no_mail_an
             for pause in (0.8, 1.2):
                 await asyncio.sleep(pause)
                 await asyncio.to_thread(own_postgresql.stop)
-                await asyncio.sleep(0.5)
+                told = [await told_meanwhile(site, node.place, group) for node in site.nodes]
                 await asyncio.to_thread(own_postgresql.start)
+                assert told == [("451", "503")] * 2
         assert all(node.is_alive for node in site.nodes), [node.last_words() for node in site.nodes]
         outcome = await site.judged()
     assert not outcome.breaches, outcome.told()

@@ -58,8 +58,11 @@ class Push:
     caller: str
     bodies: tuple[bytes, ...] = field(repr=False)
     """What is pushed for it, one after the other: the fax, at times announced before or repeated after."""
+    announcement: bytes = field(repr=False)
     pushed: int = 0
     taken: bool = False
+    refusal: str = ""
+    """The HTTP status of the last try that was not taken."""
 
 
 @dataclass(slots=True)
@@ -94,15 +97,23 @@ class Traffic:
         mail = self._mail()
         self.ledger.mails.append(mail)
         await asyncio.sleep(self._chance.uniform(0, after))
-        await self._deliver(mail)
+        await self.deliver(mail)
 
     async def push(self, *, after: float) -> None:
         """Push a received fax in up to ``after`` seconds, and again until it is taken; at times once more then."""
         push = self._push()
         self.ledger.pushes.append(push)
         await asyncio.sleep(self._chance.uniform(0, after))
+        await self.give(push)
+
+    async def give(self, push: Push) -> None:
+        """Push it, again and again, until it is taken."""
         for body in push.bodies:
             push.taken = await self._post(body, push)
+
+    def number(self, fate: str = "") -> str:
+        """One that nobody called yet, with the fate of those last four digits, or else to be delivered."""
+        return next(self._heads) + (fate or "5000")
 
     def _number(self) -> str:
         """Mostly one that nobody called yet, so that a push fits one fax only; at times one that somebody did."""
@@ -118,17 +129,11 @@ class Traffic:
         wanted = [self._number() for _ in range(self._plan.choice((1, 1, 1, 2, 3)))]
         numbers = tuple(dict.fromkeys(wanted))  # twice the same would be one fax with two recipients
         faxable = self._plan.random() > 0.15
-        mail = EmailMessage()
-        mail["From"] = "Ayşe Yıldız <ayse@example.com>"
-        mail["Subject"] = f"Fırtına {len(self.ledger.mails)}"
-        mail["Message-ID"] = message_id = f"<storm-{len(self.ledger.mails)}@example.com>"
-        mail.set_content("Merhaba, ğüşıöç ĞÜŞİÖÇ.\r\n")
-        if not faxable:
-            mail.add_attachment(b"\x00\x01", maintype="application", subtype="x-cad", filename="çizim.dwg")
-        impatient = self._plan.random() < 0.15
-        return Mail(message_id, numbers, faxable, impatient, mail.as_bytes(policy=policy.SMTP))
+        drawing = b"" if faxable else b"\x00\x01"
+        return mail_to(numbers, len(self.ledger.mails), drawing=drawing, impatient=self._plan.random() < 0.15)
 
-    async def _deliver(self, mail: Mail) -> None:
+    async def deliver(self, mail: Mail) -> None:
+        """Send it, again and again, until it is accepted."""
         for _ in range(MOST_TRIES):
             try:
                 await asyncio.to_thread(_send, mail, self._chance.choice(self._places()).smtp)
@@ -140,13 +145,15 @@ class Traffic:
 
     # --- pushes --------------------------------------------------------------------------------------
 
+    def received_fax(self) -> Push:
+        """From a number that nobody called yet."""
+        return push_from(self.number(), len(self.ledger.pushes))
+
     def _push(self) -> Push:
-        number, caller = len(self.ledger.pushes), f"{next(self._heads)}5000"
-        element = {"type": "INCOMING_FAX", "id": f"in-{number}", "cli": caller, "cld": OUR_NUMBER}
-        whole = element | {"content": base64.b64encode(_tiff(number)).decode()}
-        ways = ([whole],), ([whole],), ([whole],), ([element], [whole]), ([whole], [whole])
-        bodies = tuple(json.dumps(body).encode() for body in self._plan.choice(ways))
-        return Push(f"in-{number}", caller, bodies)
+        push = self.received_fax()
+        (whole,) = push.bodies
+        push.bodies = self._plan.choice(((whole,), (whole,), (whole,), (push.announcement, whole), (whole, whole)))
+        return push
 
     async def _post(self, body: bytes, push: Push) -> bool:
         for _ in range(MOST_TRIES):
@@ -160,8 +167,29 @@ class Traffic:
             else:
                 if answer.status_code == 200:
                     return True
+                push.refusal = str(answer.status_code)
             await asyncio.sleep(self._chance.uniform(0.05, 0.3))
         return False
+
+
+def mail_to(numbers: tuple[str, ...], serial: int, *, drawing: bytes = b"", impatient: bool = False) -> Mail:
+    """A mail that no other serial number makes; a ``drawing`` is a part that cannot be faxed."""
+    mail = EmailMessage()
+    mail["From"] = "Ayşe Yıldız <ayse@example.com>"
+    mail["Subject"] = f"Fırtına {serial}"
+    mail["Message-ID"] = message_id = f"<storm-{serial}@example.com>"
+    mail.set_content("Merhaba, ğüşıöç ĞÜŞİÖÇ.\r\n")
+    if drawing:
+        mail.add_attachment(drawing, maintype="application", subtype="x-cad", filename="çizim.dwg")
+    return Mail(message_id, numbers, not drawing, impatient, mail.as_bytes(policy=policy.SMTP))
+
+
+def push_from(caller: str, serial: int, *, trailing: int = 0) -> Push:
+    """A received fax that no other serial number makes; ``trailing`` bytes behind its TIFF, which no reader minds."""
+    element = {"type": "INCOMING_FAX", "id": f"in-{serial}", "cli": caller, "cld": OUR_NUMBER}
+    content = base64.b64encode(_tiff(serial) + bytes(trailing)).decode()
+    whole = json.dumps([element | {"content": content}]).encode()
+    return Push(f"in-{serial}", caller, (whole,), json.dumps([element]).encode())
 
 
 def _send(mail: Mail, port: int) -> None:

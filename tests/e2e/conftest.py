@@ -3,12 +3,13 @@
 import asyncio
 import email
 import smtplib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import pytest
@@ -40,8 +41,8 @@ cli = "902162222525"
 listen = ["127.0.0.1:0"]
 secrets = ["a-long-random-string"]
 [relay]
-url = "maildir://{dir}/Maildir"
 from = "Fax <fax@fax.example.com>"
+{relay}
 [inbound]
 fallback = "postmaster@example.com"
 [log]
@@ -58,6 +59,8 @@ called = "902162222525"
 to = ["reception@example.com", "archive@example.com"]
 """
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
 FAXMAX = {
     "timeout": "1500ms",
     "unknown_window": "1s",
@@ -68,9 +71,13 @@ FAXMAX = {
 }
 
 
-def settings_text(directory: Path, url: str, **faxmax: str) -> str:
-    options = "".join(f'{key} = "{value}"\n' for key, value in (FAXMAX | faxmax).items())
-    return SETTINGS.format(dir=directory, url=url, faxmax=options)
+def settings_text(directory: Path, url: str, *, relay: Mapping[str, str] = NOTHING, **faxmax: str) -> str:
+    maildir = {"url": f"maildir://{directory}/Maildir"}
+    return SETTINGS.format(dir=directory, url=url, faxmax=_lines(FAXMAX | faxmax), relay=_lines({**maildir, **relay}))
+
+
+def _lines(options: Mapping[str, str]) -> str:
+    return "".join(f'{key} = "{value}"\n' for key, value in options.items())
 
 
 @dataclass
@@ -138,15 +145,18 @@ async def until(look: Callable[[], Awaitable[T | None]], seconds: float = 45) ->
 
 
 @asynccontextmanager
-async def bridge_in(directory: Path, *, more: str = "", **faxmax: str) -> AsyncIterator[Bridge]:
-    """``faxmax`` overrides keys of ``[faxmax]``; ``more`` is TOML that is added."""
+async def bridge_in(
+    directory: Path, *, relay: Mapping[str, str] = NOTHING, at: str = "", more: str = "", **faxmax: str
+) -> AsyncIterator[Bridge]:
+    """``faxmax`` overrides keys of ``[faxmax]``, ``relay`` those of ``[relay]``; ``at`` is FaxMAX's address where it is
+    not the sandbox; ``more`` is TOML that is added."""
     told = SandboxSettings(listen="127.0.0.1:0", token="T0KEN-pl4nted", numbers=(OUR_NUMBER,), pace=0.02)
     async with AsyncExitStack() as stack:
         sandbox = Sandbox(told, await stack.enter_async_context(Documents()))
         await sandbox.start()
         stack.push_async_callback(sandbox.stop)
         config = directory / "fax-bridge.toml"
-        config.write_text(settings_text(directory, sandbox.url, **faxmax) + more)
+        config.write_text(settings_text(directory, at or sandbox.url, relay=relay, **faxmax) + more)
         settings = load(config)
         async with daemon.running(settings, grace=5) as ports:
             sandbox.notify_url = f"http://127.0.0.1:{ports.webhook}/push/{SECRET}"

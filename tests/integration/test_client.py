@@ -175,6 +175,24 @@ async def test_once_the_request_has_left_no_answer_means_unknown(how: str) -> No
     assert outcome.verdict == Verdict.UNKNOWN
 
 
+@pytest.mark.parametrize("what", ["header", "body"])
+async def test_an_answer_that_trickles_is_given_up_when_its_time_is_over(what: str) -> None:
+    """A byte now and then keeps no fax in hand for ever: ``timeout`` is for the whole answer."""
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nX-Slow: " if what == "header" else http("200 OK", bytes(1000))[:-1000])
+        while not writer.is_closing():
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.1)
+
+    async with server(conversation) as url, asyncio.timeout(3):
+        outcome = await send(url, timeout=0.5)
+    assert isinstance(outcome, Failed)
+    assert outcome.verdict == Verdict.UNKNOWN
+
+
 async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fax must not go through a machine that nobody set for it."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
