@@ -288,7 +288,7 @@ def restore_backup(
 ) -> None:
     """Put a backup in place, while no daemon runs. Faxes that wait in it may have gone out since: they are held."""
     settings = _settings(config)
-    until = now() + int(settings.faxmax.queue_lifetime * 1000)
+    until = now() + int(settings.faxmax.held_for * 1000)
     held = _ask(restore(settings.store.url, file, until=until))
     typer.echo(f"Restored. {held} faxes are held; for each of them: fax-bridge faxes release ID, or cancel ID.")
 

@@ -111,7 +111,7 @@ class AccountState(StrEnum):
 S = FaxState
 FAX_TRANSITIONS: dict[FaxState, frozenset[FaxState]] = {
     S.QUEUED: frozenset({S.HELD, S.SUBMITTING, S.FAILED, S.CANCELLED}),
-    S.HELD: frozenset({S.QUEUED, S.CANCELLED}),
+    S.HELD: frozenset({S.QUEUED, S.CANCELLED, S.FAILED}),
     S.SUBMITTING: frozenset({S.QUEUED, S.SUBMITTED, S.FAILED, S.UNKNOWN}),
     S.SUBMITTED: frozenset({S.DELIVERED, S.FAILED, S.UNCONFIRMED}),
     S.UNKNOWN: frozenset({S.SUBMITTED, S.DELIVERED, S.FAILED, S.UNCERTAIN, S.QUEUED}),

@@ -131,7 +131,14 @@ class SmtpSession(Connection):
             raise Refused("501 5.5.4 DATA stands alone")
         if self.transaction.incoming:
             raise Refused("503 5.5.1 what BDAT began, BDAT ends")
-        self._may_send_data()
+        try:
+            self._may_send_data()
+        except Refused as refused:
+            if self._ahead:
+                # Nothing may follow DATA before its reply (RFC 2920 §3.1): this is a mail, not commands to be obeyed.
+                self.hang_up(refused.reply)
+                return
+            raise
         mail = self._begin()
         await self._send("354 send the mail; it ends with CRLF.CRLF")
         unstuffer = DotUnstuffer()

@@ -78,7 +78,8 @@ async def refused(
         tx, lease, due_at=None, state=MessageState.READY, subject=headers.subject, header_message_id=headers.message_id,
         header_references=headers.references, fates=[asdict(f) for f in fates],
     )  # fmt: skip
-    open_faxes = select(fax.c.id).where(fax.c.message_id == lease.id, fax.c.state == FaxState.QUEUED)
+    waiting = fax.c.state.in_([FaxState.QUEUED, FaxState.HELD])
+    open_faxes = select(fax.c.id).where(fax.c.message_id == lease.id, waiting)
     at = now()
     for fax_id in (await tx.conn.execute(open_faxes)).scalars().all():
         await tx.conn.execute(

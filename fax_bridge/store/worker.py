@@ -112,7 +112,8 @@ class Worker:
 
     async def _serve(self, lane: str | None, free: int) -> Instant:
         """Claim what is due of one lane; when it is worth the next look, :data:`AT_ONCE` where there may be more."""
-        if (shut_until := self._shut.get(lane, AT_ONCE)) > now():
+        at = now()
+        if at < (shut_until := self._shut.get(lane, AT_ONCE)) <= at + POLL_MS:  # if more, the clock was set back
             return shut_until
         async with self._store.read() as conn:
             due = await next_due(conn, self._queue, lane)
@@ -124,8 +125,8 @@ class Worker:
             self._running[task] = (lease, lane)
             task.add_done_callback(self._ended)
         if next_at is not None:
-            self._shut[lane] = next_at
-            return next_at
+            self._shut[lane] = min(next_at, now() + POLL_MS)
+            return self._shut[lane]
         return AT_ONCE if rows else now() + POLL_MS
 
     async def _claim(self, tx: Tx, *, lane: str | None, free: int) -> tuple[list[tuple[Lease, Work]], Instant | None]:

@@ -122,8 +122,7 @@ async def test_killed_before_and_after_each_step_nothing_is_lost_and_nothing_dou
     tmp_path: Path, postgresql_url: str
 ) -> None:
     """The same where the server ends the dead one's transaction, and its leases have to run out."""
-    steps = {"intake.accept", "faxes.submitting", "faxes.accepted", "faxes.take_status", "messages.reported",
-             "outbox.tried", "pushes.journal"}  # fmt: skip
+    steps = {"intake.accept", "faxes.submitting", "faxes.accepted", "messages.reported", "pushes.journal"}
     ours = (Case("intake.stage", "large drawing"), Case("intake.let_go"))
     cases = ours + tuple(case for case in MAILS + PUSHES if case.step in steps)
     judge(await die_at_each(cases, tmp_path, postgresql_url))
