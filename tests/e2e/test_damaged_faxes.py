@@ -17,7 +17,7 @@ from fax_bridge.store.store import Store
 from tests.ccitt_encoder import Habit, group3
 from tests.e2e.conftest import OUR_NUMBER, SECRET, Bridge, bridge_in
 from tests.e2e.test_cli import run, said
-from tests.unit.test_tiff import sheet, tiff_of
+from tests.tiff_builder import sheet, tiff_of
 
 SENTENCE = {
     "tr": "1. sayfa: 300 satırın 41 tanesi okunamadı; bu satırlar boş bırakıldı.",
