@@ -63,7 +63,7 @@ def decode(data: bytes, coding: Coding, width: int, height: int, *, is_whole: bo
     bits = bin(int.from_bytes(b"\1" + data, "big"))[3:] + _PADDING
     end = 8 * len(data)
     if coding in {Coding.G3_1D, Coding.G3_2D}:
-        return _Group3(bits, end, width, two_dimensional=coding is Coding.G3_2D).strip(height, is_whole=is_whole)
+        return _Group3(bits, end, width, height, is_whole=is_whole, tagged=coding is Coding.G3_2D).strip()
     return _unmarked(bits, end, coding, width, height, is_whole=is_whole)
 
 
@@ -131,21 +131,24 @@ def _is_fill(bits: str, position: int, end: int) -> bool:
 class _Group3:
     """The lines of a G3 strip, stretch by stretch between two ends of line."""
 
-    def __init__(self, bits: str, end: int, width: int, *, two_dimensional: bool) -> None:
+    def __init__(self, bits: str, end: int, width: int, height: int, *, is_whole: bool, tagged: bool) -> None:
         self._bits = bits
         self._end = end
         self._width = width
-        self._tagged = two_dimensional
+        self._height = height
+        self._is_whole = is_whole
+        self._tagged = tagged
         self._packer = Packer(width)
         self._above: list[int] | None = []
         self._found: list[bytes | _Gap] = []
         self._ended = False
 
-    def strip(self, height: int, *, is_whole: bool) -> Strip:
-        self._read(height)
+    def strip(self) -> Strip:
+        self._read()
+        height = self._height
         lines = sum(isinstance(one, bytes) or one.lines for one in self._found)
         gaps = [one for one in self._found if isinstance(one, _Gap)]
-        if lines < height and gaps and (is_whole or self._ended):
+        if lines < height and gaps and (self._is_whole or self._ended):
             _widen(gaps, height - lines)
         for gap in reversed(gaps):
             if lines > height:
@@ -159,20 +162,22 @@ class _Group3:
         if self._ended and 0 < missing <= _BLANK_ENDS and None not in known:
             known += [self._packer.pack([])] * missing
         known += [None] * (height - len(known))
+        if not self._is_whole:
+            del known[height:]  # they may be anything's
         return Strip(tuple(known), is_orderly=True)
 
-    def _read(self, height: int) -> None:
+    def _read(self) -> None:
         empty = 0
         for start, least, most in self._stretches():
             if least - start <= self._tagged:
                 empty += 1
-                if empty >= _RTC_EMPTY:
+                if empty >= _RTC_EMPTY and (not self._is_whole or len(self._found) >= self._height):
                     break
                 continue
             self._found += [_Gap(0, 0)] * (empty - (not self._found))
             empty = 0
             self._found += self._read_stretch(start, least, most)
-            if len(self._found) > height + _MOST_SURPLUS:
+            if len(self._found) > self._height + _MOST_SURPLUS:
                 break
         self._ended = empty > 1
 
@@ -203,6 +208,8 @@ class _Group3:
                 lines.append(line)
                 break
             else:
+                if not self._is_whole and len(self._found) + len(lines) == self._height:
+                    return lines  # what follows the last line is no picture
                 self._above = None if self._tagged else []
                 # Of lines that were found without marks, the last may be an accident.
                 return [*lines[:-1], _Gap(least - start)]

@@ -20,15 +20,16 @@ _RTC = {"1", "11"}
 _MOST_FILL = 4
 
 
-def encode(coded: Image.Image, coding: Coding, *, rows_per_strip: int, y_dpi: float = 0.0) -> list[bytes]:
+def encode(coded: Image.Image, coding: Coding, *, rows_per_strip: int, is_fine: bool) -> list[bytes]:
     """The strips of a bilevel image whose 255 is the coding's black, as libtiff writes them.
 
-    ``y_dpi`` decides how often libtiff puts a one-dimensional line into G3 2-D: every fourth above 150, else second.
+    ``is_fine`` makes every fourth line of G3 2-D a one-dimensional one, and else every second: libtiff asks the
+    resolution, as T.4 §4.2.2 does.
     """
     written = io.BytesIO()
     extra = {T4_OPTIONS: int(coding is Coding.G3_2D)} if coding in {Coding.G3_1D, Coding.G3_2D} else {}
     stride = (coded.width + 7) // 8
-    dpi = (y_dpi, y_dpi) if y_dpi else None
+    dpi = (196, 196) if is_fine else (98, 98)
     compression = _PILLOWS_NAMES[coding]
     coded.save(written, "TIFF", compression=compression, strip_size=rows_per_strip * stride, tiffinfo=extra, dpi=dpi)
     data = written.getvalue()

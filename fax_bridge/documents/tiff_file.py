@@ -5,9 +5,9 @@ What cannot be read is reported in words, and what was read before it is kept.
 """
 
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from fax_bridge.documents.fault import Fault, FaultKind
 
@@ -39,6 +39,7 @@ _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16
 """Field type → struct code; 13 is IFD, 16 to 18 are BigTIFF's."""
 _RATIONALS = {5: "II", 10: "ii"}
 _SIZES = {**{kind: struct.calcsize(code) for kind, code in _INTEGERS.items()}, 2: 1, 5: 8, 10: 8, 11: 4, 12: 8}
+_OFFSETS = (STRIP_OFFSETS, TILE_OFFSETS)
 _MOST_FIELDS = 4096
 _MOST_VALUES = 1 << 20
 
@@ -70,7 +71,7 @@ class Extent:
     start: int
     end: int
     room: int
-    """Where the next one begins, or the file ends."""
+    """Where the next thing begins, or the file ends."""
     is_counted: bool
     is_cut: bool
 
@@ -86,6 +87,8 @@ class Directory:
 
     order: str
     fields: Mapping[int, Field]
+    landmarks: Sequence[int] = ()
+    """Where anything of the file begins, ascending: the strips and directories of all its pages."""
 
     def numbers(self, tag: int) -> Sequence[int]:
         kind, values = self.fields.get(tag, (LONG, ()))
@@ -117,18 +120,20 @@ class Directory:
     def extents(self, data: bytes) -> list[Extent]:
         """Where the strips (or tiles) lie.
 
-        Byte counts that are missing, zero or too large are common; a strip then ends where the next one begins,
-        or with the file. Raises :class:`ValueError` if there is none, or they overlap to more than the file holds.
+        Byte counts that are missing, zero or too large are common; a strip then ends where the next thing in the
+        file begins, or with the file. Raises :class:`ValueError` if there is none, or they overlap to more than the
+        file holds.
         """
         offsets = self.numbers(TILE_OFFSETS if self.is_tiled else STRIP_OFFSETS)
         counts = self.numbers(TILE_BYTE_COUNTS if self.is_tiled else STRIP_BYTE_COUNTS)
         if not offsets:
             raise ValueError("it has no image data")
-        following = {start: end for start, end in pairwise(sorted(offsets)) if end > start}
+        landmarks = self.landmarks or sorted(offsets)
         extents = []
         for index, start in enumerate(offsets):
             count = counts[index] if index < len(counts) else 0
-            room = following.get(start, len(data))
+            after = bisect_right(landmarks, start)
+            room = min(landmarks[after], len(data)) if after < len(landmarks) else len(data)
             wanted = start + count if count > 0 else max(room, start + 1)
             extents.append(Extent(start, min(wanted, len(data)), room, count > 0, wanted > len(data)))
         if sum(max(0, extent.end - extent.start) for extent in extents) > 2 * len(data):
@@ -160,7 +165,8 @@ def read_tiff(data: bytes, *, most: int) -> TiffFile:
             faults.append(Fault(FaultKind.LIST_CUT, total=len(directories)))
             break
         directories.append(directory)
-    return TiffFile(tuple(directories), tuple(faults))
+    landmarks = sorted(seen.union(*(directory.numbers(tag) for directory in directories for tag in _OFFSETS)))
+    return TiffFile(tuple(replace(directory, landmarks=landmarks) for directory in directories), tuple(faults))
 
 
 def write_tiff(pages: Sequence[tuple[Mapping[int, Field], Sequence[bytes]]], *, order: str = "<") -> bytes:

@@ -6,14 +6,14 @@ cannot reach another and libtiff never sees a file as a stranger wrote it.
 
 import io
 import math
-import struct
 from dataclasses import dataclass, replace
 
 from PIL import Image
 
 from fax_bridge.documents.fault import Fault, FaultKind, PageFault
 from fax_bridge.documents.grey import grey
-from fax_bridge.documents.tiff_bilevel import REVERSED, Effort, decode_fax_coded, is_fax_coded, listening
+from fax_bridge.documents.libtiff import UNREADABLE, listening
+from fax_bridge.documents.tiff_bilevel import Effort, decode_fax_coded
 from fax_bridge.documents.tiff_file import (
     BITS_PER_SAMPLE,
     COMPRESSION,
@@ -27,6 +27,7 @@ from fax_bridge.documents.tiff_file import (
     ROWS_PER_STRIP,
     SAMPLES_PER_PIXEL,
     SHORT,
+    STRIP_OFFSETS,
     SUBFILE_TYPE,
     T4_OPTIONS,
     T6_OPTIONS,
@@ -37,6 +38,7 @@ from fax_bridge.documents.tiff_file import (
     Field,
     write_tiff,
 )
+from fax_bridge.documents.tiff_reading import REVERSED, is_fax_coded
 
 MM_PER_INCH = 25.4
 
@@ -96,7 +98,8 @@ def is_page(directory: Directory) -> bool:
 def decode_page(data: bytes, directory: Directory, effort: Effort, *, most_pixels: int) -> DecodedPage:
     """The page's pixels, upright, with what speaks against them. Raises :class:`PageFault`."""
     width, height = directory.number(WIDTH), directory.number(HEIGHT)
-    if width < 1 or height < 1:
+    # A program that was stopped while it received leaves the height at zero; the lines are there all the same.
+    if width < 1 or (height < 1 and not (is_fax_coded(directory) and len(directory.numbers(STRIP_OFFSETS)) == 1)):
         raise PageFault(f"it claims to be {width} by {height} pixels")
     if width * height > most_pixels:
         raise PageFault(f"it claims to be {width} by {height} pixels, more than allowed")
@@ -113,7 +116,7 @@ def decode_page(data: bytes, directory: Directory, effort: Effort, *, most_pixel
             page = DecodedPage(fax.coded, x_dpi, y_dpi, False, fax.black_is_one, fax.g4, fax.faults)
         else:
             page = _decoded_by_pillow(data, directory, x_dpi, y_dpi)
-    except (OSError, ValueError, SyntaxError, struct.error) as error:
+    except ValueError as error:
         raise PageFault(str(error)) from error
     turn = directory.number(ORIENTATION, 1)
     return _turned(page, turn) if turn in _TURNS else page
@@ -126,12 +129,12 @@ def _decoded_by_pillow(data: bytes, directory: Directory, x_dpi: float, y_dpi: f
         with listening(complaints):
             image = Image.open(io.BytesIO(_alone(data, directory)), formats=("TIFF",))
             image.load()
-    except (OSError, ValueError, SyntaxError, struct.error) as error:
+            shown = image if image.mode == "1" else grey(image)
+    except UNREADABLE as error:
         raise PageFault("; ".join([str(error), *complaints[:1]])) from error
     if directory.is_cut(data):
         complaints.insert(0, "the file ends before the page does")
     faults = tuple(Fault(FaultKind.DOUBT, detail=complaint) for complaint in complaints[:1])
-    shown = image if image.mode == "1" else grey(image)
     return DecodedPage(shown, x_dpi, y_dpi, directory.number(COMPRESSION, 1) == 7, faults=faults)
 
 
@@ -193,4 +196,4 @@ def resolution(directory: Directory) -> tuple[float, float]:
 
 def _likely_lines(height: int) -> float:
     """The fax resolution at which so many lines come nearest to a sheet of A4."""
-    return min(_FAX_LINES, key=lambda lines: abs(math.log(height / lines / _A4_HEIGHT)))
+    return min(_FAX_LINES, key=lambda lines: abs(math.log(max(height, 1) / lines / _A4_HEIGHT)))

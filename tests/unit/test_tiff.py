@@ -2,6 +2,7 @@
 
 import base64
 import io
+import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -299,7 +300,7 @@ BROKEN_PAGES: dict[str, dict[int, tuple[int, Sequence[int]] | None]] = {
     "unknown compression": {259: (3, [34661])},
     "no width": {256: None},
     "zero width": {256: (4, [0])},
-    "zero height": {257: (4, [0])},
+    "zero height": {257: (4, [0]), 259: (3, [1])},
     "65535 squared": {256: (4, [65535]), 257: (4, [65535])},
     "100,000 squared": {256: (4, [100_000]), 257: (4, [100_000])},
     "a line of 2^31": {256: (4, [2**31 - 1]), 257: (4, [1])},
@@ -427,3 +428,73 @@ async def test_a_page_that_promises_gigabytes_costs_nothing() -> None:
         await Documents(limits=Limits(wall_seconds=5)).tiff_to_pdf(bomb)
     assert refused.value.reason == "tiff_broken"
     assert "100000" in refused.value.detail
+
+
+# --- directories that do not tell the truth ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {292: (4, [1])},  # T4Options: two-dimensional
+        {259: (3, [4])},
+        {259: (3, [2])},
+        {266: (3, [2])},
+        {256: (4, [1712])},
+        {258: (3, [8])},
+        {277: (3, [3])},
+        {279: (4, [600])},
+        {278: (4, [5])},
+    ],
+)
+def test_what_the_bits_prove_is_shown_whatever_the_directory_says(
+    convert: Convert, fields: dict[int, tuple[int, Sequence[int]]]
+) -> None:
+    """Dimension, coding, bit order, width, depth and lengths that are not true: every line is read."""
+    image = drawing()
+    made = convert(tiff_of(sheet(image, compression="group3", fields=fields)))
+    assert same(images_in(made.pdf)[0], image)
+    assert made.faults == ()
+
+
+@pytest.mark.parametrize("compression", ["tiff_ccitt", "group3", "group4"])
+def test_a_page_whose_height_was_never_written_is_shown_and_told(convert: Convert, compression: str) -> None:
+    """A program that is stopped while it receives leaves zero there; the lines are in the file."""
+    image = drawing()
+    made = convert(tiff_of(sheet(image, compression=compression, fields={257: (4, [0]), 278: None})))
+    assert same(images_in(made.pdf)[0], image)
+    assert [(fault.kind, fault.lost) for fault in made.faults] == [(FaultKind.LONGER, 300)]
+
+
+@pytest.mark.parametrize("front", [True, False])
+def test_a_page_without_lengths_takes_nothing_of_the_next(convert: Convert, front: bool) -> None:
+    """Without byte counts a strip ends where the next page's begins, not with the file."""
+    images = [drawing(seed=number) for number in range(4)]
+    pages = [sheet(image, compression="group3", fields={279: (4, [0])}) for image in images]
+    made = convert(tiff_of(*pages, front=front))
+    assert all(same(shown, image) for shown, image in zip(images_in(made.pdf), images, strict=True))
+    assert made.faults == ()
+
+
+@pytest.mark.parametrize("dpi", [(204.0, 98.0), (204.0, 196.0), (204.0, 4.0e6)])
+def test_g3_2d_is_proven_whatever_its_resolution(convert: Convert, dpi: tuple[float, float]) -> None:
+    """Resolutions decide how libtiff encodes; an absurd one must not reach it."""
+    image = drawing()
+    made = convert(tiff_of(sheet(image, compression="group3", options=1, dpi=dpi)))
+    assert same(images_in(made.pdf)[0], image)
+
+
+def test_a_colour_map_of_negative_numbers_costs_its_page_only(convert: Convert) -> None:
+    """Pillow trusts such values and raises what nobody expects of it."""
+    out = io.BytesIO()
+    Image.linear_gradient("L").convert("P").save(out, "TIFF")
+    data = bytearray(out.getvalue())
+    (at,) = struct.unpack_from("<I", data, 4)
+    for place in range(at + 2, at + 2 + 12 * struct.unpack_from("<H", data, at)[0], 12):
+        tag, _, _, values = struct.unpack_from("<HHII", data, place)
+        if tag == 320:
+            struct.pack_into("<H", data, place + 2, 8)  # signed
+            data[values : values + 100] = b"\xff\x80" * 50
+    with pytest.raises(DocumentRefused) as refused:
+        convert(bytes(data))
+    assert refused.value.reason == "tiff_broken"
