@@ -7,6 +7,7 @@ sound all the same: the proof spares work and condemns nobody.
 
 import io
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from PIL import Image
 
@@ -18,23 +19,30 @@ _ZEROS = "0" * 11
 _RTC = {"1", "11"}
 """An end of line with nothing after it, without and with its tag bit."""
 _MOST_FILL = 4
+_THREE_LINES = 4096
+"""Bytes that hold three lines of any fax."""
 
 
-def encode(coded: Image.Image, coding: Coding, *, rows_per_strip: int, is_fine: bool) -> list[bytes]:
+def encode(coded: Image.Image, coding: Coding, *, rows_per_strip: int, every_fourth: bool = False) -> list[bytes]:
     """The strips of a bilevel image whose 255 is the coding's black, as libtiff writes them.
 
-    ``is_fine`` makes every fourth line of G3 2-D a one-dimensional one, and else every second: libtiff asks the
-    resolution, as T.4 §4.2.2 does.
+    ``every_fourth`` line of G3 2-D is a one-dimensional one, or else every second.
     """
     written = io.BytesIO()
     extra = {T4_OPTIONS: int(coding is Coding.G3_2D)} if coding in {Coding.G3_1D, Coding.G3_2D} else {}
     stride = (coded.width + 7) // 8
-    dpi = (196, 196) if is_fine else (98, 98)
+    dpi = (196, 196) if every_fourth else (98, 98)  # by which libtiff decides, as T.4 §4.2.2 does
     compression = _PILLOWS_NAMES[coding]
     coded.save(written, "TIFF", compression=compression, strip_size=rows_per_strip * stride, tiffinfo=extra, dpi=dpi)
     data = written.getvalue()
     (directory,) = read_tiff(data, most=1).directories
     return directory.strips(data)
+
+
+def every_fourth(strip: bytes) -> bool:
+    """Whether a strip of G3 2-D has a one-dimensional line in four and not in two: the third line's tag bit."""
+    third = next(islice(_lines(strip[:_THREE_LINES]), 2, None), (0, "11"))
+    return third[1].startswith("10")
 
 
 def agree(found: Sequence[bytes], encoded: Sequence[bytes], coding: Coding) -> bool:

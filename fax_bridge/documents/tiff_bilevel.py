@@ -68,7 +68,10 @@ def decode_fax_coded(data: bytes, directory: Directory, effort: Effort, *, most_
     complaints: list[str] = []
     image = None if stored.is_cut or not stored.height else _by_libtiff(stored, complaints)
     if image is not None and not complaints:
-        encoded = ccitt_proof.encode(image, stored.coding, rows_per_strip=stored.rows_per_strip, is_fine=stored.is_fine)
+        every_fourth = stored.coding is Coding.G3_2D and ccitt_proof.every_fourth(stored.strips[0])
+        encoded = ccitt_proof.encode(
+            image, stored.coding, rows_per_strip=stored.rows_per_strip, every_fourth=every_fourth
+        )
         if ccitt_proof.agree(stored.strips, encoded, stored.coding):
             is_g4 = stored.coding is Coding.G4 and len(encoded) == 1
             return BilevelPage(image, black_is_one, g4=encoded[0] if is_g4 else b"")

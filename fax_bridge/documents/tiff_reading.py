@@ -8,11 +8,9 @@ from fax_bridge.documents.tiff_file import (
     COMPRESSION,
     FILL_ORDER,
     HEIGHT,
-    RESOLUTION_UNIT,
     ROWS_PER_STRIP,
     T4_OPTIONS,
     WIDTH,
-    Y_RESOLUTION,
     Directory,
     Extent,
 )
@@ -31,8 +29,6 @@ class Reading:
     width: int
     height: int
     rows_per_strip: int
-    is_fine: bool
-    """More than 150 lines an inch."""
     strips: tuple[bytes, ...]
     is_whole: bool
     """Whether each strip's end is known and lies in the file."""
@@ -66,7 +62,6 @@ def reading_of(data: bytes, directory: Directory) -> Reading:
         width=directory.number(WIDTH),
         height=height,
         rows_per_strip=rows if 0 < rows < height else max(height, 1),
-        is_fine=directory.ratio(Y_RESOLUTION) > (59 if directory.number(RESOLUTION_UNIT, 2) == 3 else 150),
         strips=tuple(_bits_highest_first(data, extents, turned=turned)),
         is_whole=all(extent.is_counted and not extent.is_cut for extent in extents),
         is_cut=any(extent.is_cut for extent in extents),
