@@ -50,30 +50,35 @@ def one_dimensional(changes: Sequence[int], width: int) -> str:
     return "".join(run(after - before, index & 1) for index, (before, after) in enumerate(pairwise(edges)))
 
 
-def two_dimensional(changes: Sequence[int], width: int, above: Sequence[int], *, zero_runs: bool = False) -> str:
-    """T.4 §4.2.1.3. ``zero_runs`` splits long runs of a horizontal mode by runs of no length, as one program does."""
+def two_dimensional(
+    changes: Sequence[int], width: int, above: Sequence[int], *, empty_runs: bool = False
+) -> tuple[str, list[int]]:
+    """T.4 §4.2.1.3: the code, and the changes as they were coded.
 
-    def next_change(line: Sequence[int], after: int, colour: int) -> int:
-        return next((at for index, at in enumerate(line) if at > after and index & 1 == colour), width)
-
+    ``empty_runs`` splits long runs of a horizontal mode by runs of no length, which then stand twice in the changes.
+    """
     code, at, colour = "", -1, 0
+    coded: list[int] = []
     while at < width:
-        b1 = next_change(above, at, colour)
-        b2 = next((place for place in above if place > b1), width)
-        a1 = next_change(changes, at, colour) if at >= 0 or not changes or changes[0] else 0
+        index = next((i for i, place in enumerate(above) if place > at and i & 1 == colour), len(above))
+        b1, b2 = (above[i] if i < len(above) else width for i in (index, index + 1))
+        a1 = next((place for i, place in enumerate(changes) if place > at and i & 1 == colour), width)
         if b2 < a1:
             code, at = code + MODE[PASS], b2
         elif abs(a1 - b1) <= 3:
             code, at, colour = code + MODE[a1 - b1], a1, 1 - colour
+            coded.append(a1)
         else:
             a2 = next((place for place in changes if place > a1), width)
-            first, second = a1 - max(at, 0), a2 - a1
-            if zero_runs and first > 20:
+            start = max(at, 0)
+            if empty_runs and a1 - start > 20:
                 code += MODE[HORIZONTAL] + run(9, colour) + run(0, 1 - colour)
-                first -= 9
-            code += MODE[HORIZONTAL] + run(first, colour) + run(second, 1 - colour)
+                coded += [start + 9] * 2
+                start += 9
+            code += MODE[HORIZONTAL] + run(a1 - start, colour) + run(a2 - a1, 1 - colour)
+            coded += [a1, a2]
             at = a2
-    return code
+    return code, [place for place in coded if place < width]
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ def group3(image: Image.Image, habit: Habit) -> bytes:
         if is_one:
             put(one_dimensional(changes, image.width))
         else:
-            put(two_dimensional(changes, image.width, above))
+            put(two_dimensional(changes, image.width, above)[0])
         if habit.eols and not habit.eol_first and (number + 1 < len(lines) or habit.k == 1):
             following = "1" if (number + 1) % habit.k == 0 else "0"
             eol(following if habit.k > 1 else "")
@@ -127,12 +132,14 @@ def group3(image: Image.Image, habit: Habit) -> bytes:
     return packed(out)
 
 
-def group4(image: Image.Image, *, eofb: bool = True, zero_runs: bool = False) -> bytes:
+def group4(image: Image.Image, *, eofb: bool = True, empty_runs: str = "") -> bytes:
+    """``empty_runs`` are ``counted`` as changes for the line below, or they are ``left out``; none are written else."""
     out = []
     above: Sequence[int] = []
     for changes in lines_of(image):
-        out.append(two_dimensional(changes, image.width, above, zero_runs=zero_runs))
-        above = changes
+        code, coded = two_dimensional(changes, image.width, above, empty_runs=bool(empty_runs))
+        out.append(code)
+        above = coded if empty_runs == "counted" else changes
     return packed([*out, EOL * 2 if eofb else ""])
 
 

@@ -138,7 +138,8 @@ def _odd() -> Iterator[tuple[str, Valid]]:
     yield "g3 says 1-D, is 2-D", case(changed(two, {292: (4, [0])}))
     yield "g3 no T4Options", case(changed(g3, {292: None}))
     yield "g4 no EOFB", case(changed(plain, strips=[group4(image, eofb=False)]))
-    yield "g4 runs of no length", case(changed(plain, strips=[group4(image, zero_runs=True)]))
+    for word in ("counted", "left out"):
+        yield f"g4 runs of no length, {word}", case(changed(plain, strips=[group4(image, empty_runs=word)]))
     yield "g4 bits per sample 8", case(changed(plain, {258: (3, [8])}))
     short = image.crop((0, 0, 1728, 60))
     lines = in_strips(short, changed(plain, {257: (4, [60])}), "g4", 1)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fax_bridge.documents.ccitt_line import BadLine, Packer, one_dimensional, two_dimensional
+from fax_bridge.documents.ccitt_line import BadLine, Packer, merged, one_dimensional, two_dimensional
 
 
 class Coding(StrEnum):
@@ -54,27 +54,32 @@ _BLANK_ENDS = 7
 """Some programs count the ends of line of the RTC as lines of the page."""
 
 
-def decode(data: bytes, coding: Coding, width: int, height: int, *, is_whole: bool = True) -> Strip:
+def decode(
+    data: bytes, coding: Coding, width: int, height: int, *, is_whole: bool = True, counts_empty_runs: bool = True
+) -> Strip:
     """One strip, its bits highest first.
 
-    ``height`` is what the directory promises; ``is_whole`` says that ``data`` is known to end where the strip does.
+    ``height`` is what the directory promises; ``is_whole`` says that ``data`` is known to end where the strip does, and
+    ``counts_empty_runs`` that runs of no length are changes for the line below.
     Takes about 0.1 µs a bit and 2 µs a line.
     """
     bits = bin(int.from_bytes(b"\1" + data, "big"))[3:] + _PADDING
     end = 8 * len(data)
     if coding in {Coding.G3_1D, Coding.G3_2D}:
-        return _Group3(bits, end, width, height, is_whole=is_whole, tagged=coding is Coding.G3_2D).strip()
-    return _unmarked(bits, end, coding, width, height, is_whole=is_whole)
+        strip = _Group3(bits, end, width, height, is_whole=is_whole, tagged=coding is Coding.G3_2D)
+        return strip.read(counts_empty_runs=counts_empty_runs)
+    lines = _lines(bits, end, coding, width, counts_empty_runs=counts_empty_runs)
+    return _unmarked(lines, bits, end, height, is_whole=is_whole)
 
 
 # --- G4 and MH: lines that follow each other without a mark --------------------------------------------
 
 
-def _unmarked(bits: str, end: int, coding: Coding, width: int, height: int, *, is_whole: bool) -> Strip:
+def _unmarked(found: Iterator[tuple[bytes | None, int]], bits: str, end: int, height: int, *, is_whole: bool) -> Strip:
     lines: list[bytes | None] = []
     position = 0
     broken = False
-    for line, after in _lines(bits, end, coding, width):
+    for line, after in found:
         if line is None:
             broken = True
             break
@@ -95,7 +100,9 @@ def _unmarked(bits: str, end: int, coding: Coding, width: int, height: int, *, i
     return Strip(tuple(lines), is_orderly)
 
 
-def _lines(bits: str, end: int, coding: Coding, width: int) -> Iterator[tuple[bytes | None, int]]:
+def _lines(
+    bits: str, end: int, coding: Coding, width: int, *, counts_empty_runs: bool
+) -> Iterator[tuple[bytes | None, int]]:
     """Each line and the position after it, up to the end of the strip; ``None`` where the bits make no sense."""
     packer = Packer(width)
     above: list[int] = []
@@ -117,7 +124,7 @@ def _lines(bits: str, end: int, coding: Coding, width: int) -> Iterator[tuple[by
             yield None, end
             return
         if changes != above:
-            above, packed = changes, packer.pack(changes)
+            above, packed = changes if counts_empty_runs else merged(changes), packer.pack(changes)
         yield packed, position
 
 
@@ -142,8 +149,10 @@ class _Group3:
         self._above: list[int] | None = []
         self._found: list[bytes | _Gap] = []
         self._ended = False
+        self._counts_empty_runs = True
 
-    def strip(self) -> Strip:
+    def read(self, *, counts_empty_runs: bool) -> Strip:
+        self._counts_empty_runs = counts_empty_runs
         self._read()
         height = self._height
         lines = sum(isinstance(one, bytes) or one.lines for one in self._found)
@@ -227,7 +236,7 @@ class _Group3:
             changes, after = one_dimensional(self._bits, position + self._tagged, self._width)
         if after > most:
             raise BadLine
-        self._above = changes
+        self._above = changes if self._counts_empty_runs else merged(changes)
         return self._packer.pack(changes), after
 
 

@@ -1,7 +1,8 @@
 """One line of a fax: its bits → the places where its colour changes (ITU-T T.4 §4.1 and §4.2, T.6 §2).
 
 A line begins white, and each place is the first pixel of the other colour: even ones turn black, odd ones white.
-Runs of no length leave no trace, since the standard's changing elements are pixels and not codes.
+A run of no length gives the same place twice. The standard knows no such changes, since its changing elements are
+pixels; libtiff and a program that writes such runs count them, and :func:`merged` takes them away for others.
 """
 
 from collections.abc import Sequence
@@ -33,10 +34,7 @@ def one_dimensional(bits: str, position: int, width: int) -> tuple[list[int], in
                     raise BadLine
             if at >= width:
                 break
-            if changes and changes[-1] == at:
-                changes.pop()
-            else:
-                changes.append(at)
+            changes.append(at)
             runs, others = others, runs
     except KeyError:
         raise BadLine from None
@@ -57,7 +55,7 @@ def two_dimensional(bits: str, position: int, width: int, above: Sequence[int]) 
             position += size
             if mode < PASS:
                 change = reference[b1] + mode
-                if change <= at or change > width:
+                if change < at or change > width or change < 0:
                     raise BadLine
                 at = change
                 if at == width:
@@ -73,10 +71,7 @@ def two_dimensional(bits: str, position: int, width: int, above: Sequence[int]) 
                     run, position = _run(bits, position, runs)
                     at += run
                     if at < width:
-                        if changes and changes[-1] == at:
-                            changes.pop()
-                        else:
-                            changes.append(at)
+                        changes.append(at)
                 if at > width:
                     raise BadLine
             else:
@@ -97,6 +92,17 @@ def _run(bits: str, position: int, runs: Windows) -> tuple[int, int]:
         total += run
         if run < 64:
             return total, position
+
+
+def merged(changes: Sequence[int]) -> list[int]:
+    """The changes without those that a run of no length has made."""
+    places: list[int] = []
+    for change in changes:
+        if places and places[-1] == change:
+            places.pop()
+        else:
+            places.append(change)
+    return places
 
 
 class Packer:

@@ -156,19 +156,24 @@ def _is_sound(strip: Strip, stored: Reading) -> bool:
 
 def _lines(stored: Reading) -> Strip:
     """All strips of the page as one. Only a page of one strip may be longer than it ought to be."""
+
+    def decoded(data: bytes, height: int, *, is_whole: bool) -> Strip:
+        counts = stored.counts_empty_runs
+        return decode(data, stored.coding, stored.width, height, is_whole=is_whole, counts_empty_runs=counts)
+
     strips, heights = stored.strips, stored.heights
     if len(strips) == 1:
-        return decode(strips[0], stored.coding, stored.width, stored.height, is_whole=stored.is_whole)
+        return decoded(strips[0], stored.height, is_whole=stored.is_whole)
     lines: list[bytes | None] = []
     is_orderly = True
     if len(strips) == len(heights):
         for data, height in zip(strips, heights, strict=True):
-            strip = decode(data, stored.coding, stored.width, height, is_whole=stored.is_whole)
+            strip = decoded(data, height, is_whole=stored.is_whole)
             lines += strip.lines[:height]
             is_orderly = is_orderly and strip.is_orderly and len(strip.lines) == height
         return Strip(tuple(lines), is_orderly)
     for data in strips:  # RowsPerStrip is not true: each strip has as many lines as it has
-        strip = decode(data, stored.coding, stored.width, stored.height - len(lines), is_whole=False)
+        strip = decoded(data, stored.height - len(lines), is_whole=False)
         known = list(strip.lines[: stored.height - len(lines)])
         while known and known[-1] is None:
             known.pop()

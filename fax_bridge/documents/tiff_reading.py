@@ -33,6 +33,7 @@ class Reading:
     is_whole: bool
     """Whether each strip's end is known and lies in the file."""
     is_cut: bool
+    counts_empty_runs: bool = True
 
     @property
     def heights(self) -> list[int]:
@@ -82,6 +83,8 @@ def other_readings(data: bytes, directory: Directory, stored: Reading, first: St
         strips = tuple(_bits_highest_first(data, extents, turned=turned))
         if strips != stored.strips:
             yield replace(stored, strips=strips, is_whole=False)
+    if stored.coding in {Coding.G3_2D, Coding.G4}:
+        yield replace(stored, counts_empty_runs=False)
     kept = len(first.lines) - first.lost
     if first.lines and 3 * first.lost <= stored.height:
         return

@@ -1,6 +1,7 @@
 """A received TIFF as PDF: every pixel, the true size of each page, and a word about each thing that is wrong."""
 
 import base64
+import hashlib
 import io
 import struct
 from collections.abc import Callable, Sequence
@@ -498,3 +499,27 @@ def test_a_colour_map_of_negative_numbers_costs_its_page_only(convert: Convert) 
     with pytest.raises(DocumentRefused) as refused:
         convert(bytes(data))
     assert refused.value.reason == "tiff_broken"
+
+
+# --- real files -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("empty-runs.tif", "981f0d9fcd1f83cd313de3cbf538f169a07e1b7aeaeb7be09e87ee80c77ee45b"),
+        ("fillorder.tif", "c9e0042af4f1601998dbca1024c96858f1ecdebafdbac2173d4cac8d921f71a7"),
+    ],
+)
+def test_real_files_are_what_their_makers_say(convert: Convert, name: str, digest: str) -> None:
+    """The digest is of the bitmap that came with the file, out of another program's lossless copy."""
+    made = convert((DATA / name).read_bytes())
+    (image,) = images_in(made.pdf)
+    assert hashlib.sha256(image.convert("1").tobytes()).hexdigest() == digest
+    assert made.faults == ()
+
+
+def test_a_file_that_once_crashed_a_reader_is_told_broken(convert: Convert) -> None:
+    """The same page with a few bytes changed by a fuzzer: some lines are left, and the rest is counted."""
+    (page,) = convert((DATA / "fillorder-broken.tif").read_bytes()).pages
+    assert 0 < page.lines_unreadable < page.height_px
