@@ -181,7 +181,7 @@ def convert(
             _print_json({"pages": [], "faults": [str(fault)]})
         _fail(f"{tiff}: {fault}")
     _write(pdf, made.pdf)
-    facts = {"pages": [asdict(page) for page in made.pages], "faults": list(made.faults)}
+    facts = {"pages": [asdict(page) for page in made.pages], "faults": [str(fault) for fault in made.faults]}
     _print_json(facts) if as_json else console.conversion(facts)
 
 

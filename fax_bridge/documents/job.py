@@ -10,6 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
+from fax_bridge.documents.fault import Fault
+
 REQUEST = "request.json"
 REPLY = "reply.json"
 IN_HAND = "in-hand"
@@ -60,16 +62,18 @@ class TiffPage:
     y_dpi: float
     width_mm: float
     height_mm: float
+    lines_unreadable: int
+    """Lines of the page that are lost and left white."""
     fault: str
-    """A sentence in English; empty where the page is sound."""
+    """Sentences in English; empty where the page is sound."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConvertedFax:
     pdf: bytes
     pages: tuple[TiffPage, ...]
-    faults: tuple[str, ...]
-    """Sentences in English about the whole file or one of its pages."""
+    faults: tuple[Fault, ...]
+    """What is wrong with the whole file or one of its pages."""
 
 
 @dataclass(frozen=True, slots=True)

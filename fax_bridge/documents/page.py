@@ -35,10 +35,23 @@ class Place:
 
 def add_page(pdf: pikepdf.Pdf, image: Image.Image, place: Place, *, lossy: bool = False) -> None:
     """Append a page that shows ``image`` (mode ``1`` or ``L``); ``lossy`` writes grey as JPEG."""
-    picture = _bilevel(pdf, image) if image.mode == "1" else _jpeg(pdf, image) if lossy else _grey(pdf, image)
+    if image.mode == "1":
+        add_g4_page(pdf, encode_g4(image), image.size, place)
+    else:
+        _append(pdf, _jpeg(pdf, image) if lossy else _grey(pdf, image), image.size, place)
+
+
+def add_g4_page(pdf: pikepdf.Pdf, g4: bytes, size: tuple[int, int], place: Place, *, black_is_ink: bool = True) -> None:
+    """Append a page that shows one strip of T.6, whose black is ink, or paper."""
+    parameters = pikepdf.Dictionary(K=-1, Columns=size[0], Rows=size[1], BlackIs1=not black_is_ink)
+    fax = pikepdf.Name.CCITTFaxDecode
+    _append(pdf, pikepdf.Stream(pdf, g4, Filter=fax, DecodeParms=parameters, BitsPerComponent=1), size, place)
+
+
+def _append(pdf: pikepdf.Pdf, picture: pikepdf.Stream, size: tuple[int, int], place: Place) -> None:
     picture.Type = pikepdf.Name.XObject
     picture.Subtype = pikepdf.Name.Image
-    picture.Width, picture.Height = image.size
+    picture.Width, picture.Height = size
     picture.ColorSpace = pikepdf.Name.DeviceGray
     # The same rounded numbers in both places: a MediaBox a hair larger than the image shows a white line.
     width, height = _number(place.page_width), _number(place.page_height)
@@ -52,24 +65,18 @@ def add_page(pdf: pikepdf.Pdf, image: Image.Image, place: Place, *, lossy: bool 
     pdf.pages.append(pikepdf.Page(pdf.make_indirect(page)))
 
 
-def encode_g4(image: Image.Image) -> bytes:
+def encode_g4(image: Image.Image, *, ink_is_255: bool = False) -> bytes:
     """One bilevel image as a single T.6 stream in fax polarity: white is 0, ink is 1, first bit highest."""
     written = io.BytesIO()
-    # Pillow's white is 1. Inverted here, once, so that white runs get the codes that ITU-T T.6 meant for them.
-    image.point(_INVERTED).save(written, "TIFF", compression="group4", strip_size=1 << 30)
+    # Inverted, since Pillow's white is 1: white runs get the codes that ITU-T T.6 meant for them.
+    coded = image if ink_is_255 else image.point(_INVERTED)
+    coded.save(written, "TIFF", compression="group4", strip_size=1 << 30)
     data = written.getvalue()
     (directory,) = read_tiff(data, most=1).directories
     strips = directory.strips(data)
     if directory.number(COMPRESSION) != 4 or len(strips) != 1:  # a PDF image is one stream
         raise RuntimeError(f"Pillow wrote {len(strips)} strips of compression {directory.number(COMPRESSION)}")
     return strips[0]
-
-
-def _bilevel(pdf: pikepdf.Pdf, image: Image.Image) -> pikepdf.Stream:
-    parameters = pikepdf.Dictionary(K=-1, Columns=image.width, Rows=image.height, BlackIs1=False)
-    return pikepdf.Stream(
-        pdf, encode_g4(image), Filter=pikepdf.Name.CCITTFaxDecode, DecodeParms=parameters, BitsPerComponent=1
-    )
 
 
 def _jpeg(pdf: pikepdf.Pdf, image: Image.Image) -> pikepdf.Stream:

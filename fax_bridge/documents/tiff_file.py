@@ -5,9 +5,11 @@ What cannot be read is reported in words, and what was read before it is kept.
 """
 
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+
+from fax_bridge.documents.fault import Fault, FaultKind
 
 NEW_SUBFILE_TYPE = 254
 SUBFILE_TYPE = 255
@@ -37,6 +39,7 @@ _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16
 """Field type → struct code; 13 is IFD, 16 to 18 are BigTIFF's."""
 _RATIONALS = {5: "II", 10: "ii"}
 _SIZES = {**{kind: struct.calcsize(code) for kind, code in _INTEGERS.items()}, 2: 1, 5: 8, 10: 8, 11: 4, 12: 8}
+_OFFSETS = (STRIP_OFFSETS, TILE_OFFSETS)
 _MOST_FIELDS = 4096
 _MOST_VALUES = 1 << 20
 
@@ -62,11 +65,30 @@ class _Layout:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """Where a strip lies in the file; its end is known only if it is counted."""
+
+    start: int
+    end: int
+    room: int
+    """Where the next thing begins, or the file ends."""
+    is_counted: bool
+    is_cut: bool
+
+    @property
+    def stretched(self) -> "Extent":
+        """As far as it may reach if its count is too small."""
+        return replace(self, end=max(self.end, self.room), is_counted=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Directory:
     """One image file directory. Fields outside the file or of an unknown type are absent."""
 
     order: str
     fields: Mapping[int, Field]
+    landmarks: Sequence[int] = ()
+    """Where anything of the file begins, ascending: the strips and directories of all its pages."""
 
     def numbers(self, tag: int) -> Sequence[int]:
         kind, values = self.fields.get(tag, (LONG, ()))
@@ -88,29 +110,33 @@ class Directory:
         return TILE_OFFSETS in self.fields
 
     def strips(self, data: bytes) -> list[bytes]:
-        """The strips (or tiles) as far as they lie in the file.
-
-        Byte counts that are missing, zero or too large are common; a strip then ends where the next one begins,
-        or with the file. Raises :class:`ValueError` if there is none, or they overlap to more than the file holds.
-        """
-        return [data[start:end] for start, end, _ in self._extents(data)]
+        """The strips (or tiles) as far as they lie in the file. Raises :class:`ValueError` as :meth:`extents` does."""
+        return [data[extent.start : extent.end] for extent in self.extents(data)]
 
     def is_cut(self, data: bytes) -> bool:
         """Whether the file ends before the last byte of a strip."""
-        return any(wanted > len(data) for _, _, wanted in self._extents(data))
+        return any(extent.is_cut for extent in self.extents(data))
 
-    def _extents(self, data: bytes) -> list[tuple[int, int, int]]:
+    def extents(self, data: bytes) -> list[Extent]:
+        """Where the strips (or tiles) lie.
+
+        Byte counts that are missing, zero or too large are common; a strip then ends where the next thing in the
+        file begins, or with the file. Raises :class:`ValueError` if there is none, or they overlap to more than the
+        file holds.
+        """
         offsets = self.numbers(TILE_OFFSETS if self.is_tiled else STRIP_OFFSETS)
         counts = self.numbers(TILE_BYTE_COUNTS if self.is_tiled else STRIP_BYTE_COUNTS)
         if not offsets:
             raise ValueError("it has no image data")
-        following = {start: end for start, end in pairwise(sorted(offsets)) if end > start}
+        landmarks = self.landmarks or sorted(offsets)
         extents = []
         for index, start in enumerate(offsets):
             count = counts[index] if index < len(counts) else 0
-            wanted = start + count if count > 0 else following.get(start, len(data))
-            extents.append((start, min(wanted, len(data)), max(wanted, start + 1)))
-        if sum(max(0, end - start) for start, end, _ in extents) > 2 * len(data):
+            after = bisect_right(landmarks, start)
+            room = min(landmarks[after], len(data)) if after < len(landmarks) else len(data)
+            wanted = start + count if count > 0 else max(room, start + 1)
+            extents.append(Extent(start, min(wanted, len(data)), room, count > 0, wanted > len(data)))
+        if sum(max(0, extent.end - extent.start) for extent in extents) > 2 * len(data):
             raise ValueError("its pieces overlap")
         return extents
 
@@ -118,28 +144,29 @@ class Directory:
 @dataclass(frozen=True, slots=True)
 class TiffFile:
     directories: tuple[Directory, ...]
-    problems: tuple[str, ...]
-    """Sentences in English about the list of pages itself."""
+    faults: tuple[Fault, ...]
+    """What is wrong with the list of pages itself."""
 
 
 def read_tiff(data: bytes, *, most: int) -> TiffFile:
     """Read up to ``most`` directories. Raises :class:`NotTiff`."""
     layout, offset = _header(data)
     directories: list[Directory] = []
-    problems: list[str] = []
+    faults: list[Fault] = []
     seen: set[int] = set()
     while offset and len(directories) < most:
         if offset in seen:
-            problems.append(f"The list of pages runs in a circle; it was ended after {len(directories)}.")
+            faults.append(Fault(FaultKind.LIST_RING, total=len(directories)))
             break
         seen.add(offset)
         try:
             directory, offset = _directory(data, layout, offset)
         except struct.error:
-            problems.append(f"The file is cut short or broken: its list of pages breaks off after {len(directories)}.")
+            faults.append(Fault(FaultKind.LIST_CUT, total=len(directories)))
             break
         directories.append(directory)
-    return TiffFile(tuple(directories), tuple(problems))
+    landmarks = sorted(seen.union(*(directory.numbers(tag) for directory in directories for tag in _OFFSETS)))
+    return TiffFile(tuple(replace(directory, landmarks=landmarks) for directory in directories), tuple(faults))
 
 
 def write_tiff(pages: Sequence[tuple[Mapping[int, Field], Sequence[bytes]]], *, order: str = "<") -> bytes:

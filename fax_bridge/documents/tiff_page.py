@@ -6,16 +6,14 @@ cannot reach another and libtiff never sees a file as a stranger wrote it.
 
 import io
 import math
-import os
-import struct
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
+from fax_bridge.documents.fault import Fault, FaultKind, PageFault
 from fax_bridge.documents.grey import grey
+from fax_bridge.documents.libtiff import UNREADABLE, listening
+from fax_bridge.documents.tiff_bilevel import Effort, decode_fax_coded
 from fax_bridge.documents.tiff_file import (
     BITS_PER_SAMPLE,
     COMPRESSION,
@@ -29,6 +27,7 @@ from fax_bridge.documents.tiff_file import (
     ROWS_PER_STRIP,
     SAMPLES_PER_PIXEL,
     SHORT,
+    STRIP_OFFSETS,
     SUBFILE_TYPE,
     T4_OPTIONS,
     T6_OPTIONS,
@@ -39,6 +38,7 @@ from fax_bridge.documents.tiff_file import (
     Field,
     write_tiff,
 )
+from fax_bridge.documents.tiff_reading import REVERSED, is_fax_coded
 
 MM_PER_INCH = 25.4
 
@@ -50,7 +50,6 @@ _ONE_VALUE = (FILL_ORDER, SAMPLES_PER_PIXEL, T4_OPTIONS, T6_OPTIONS, 284, 317, 3
 _MANY_VALUES = (BITS_PER_SAMPLE, 320, 338, 339, 347, 529, 530, 532)
 """Fields that say how the pixels are coded. 284 planes, 317 predictor, 320 colours, 322 and 323 tiles, 338 and 339
 samples, 347 JPEG tables, 529 to 532 YCbCr."""
-_REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -68,20 +67,19 @@ _LONGEST = 200.0
 """Inches: the longest side that every PDF reader takes (ISO 32000-1 annex C.2)."""
 
 
-class PageFault(Exception):
-    """This page cannot be shown; the text says why, as a clause in English."""
-
-
 @dataclass(frozen=True, slots=True)
 class DecodedPage:
     image: Image.Image
-    """Upright, mode ``1`` or ``L``; white is 255."""
+    """Upright, mode ``1`` or ``L``; white is 255, or ink is 255 where ``ink_is_255``."""
     x_dpi: float
     y_dpi: float
-    lossy: bool
+    lossy: bool = False
     """Whether its pixels were lossy already, so that JPEG takes nothing more from them."""
-    fault: str = ""
-    """A clause in English; empty where nothing speaks against the page."""
+    ink_is_255: bool = False
+    g4: bytes = b""
+    """The image as one strip of G4, black where it is 255, if that was made already."""
+    faults: tuple[Fault, ...] = ()
+    """Without their page's number; none where nothing speaks against the page."""
 
     @property
     def width_points(self) -> float:
@@ -97,10 +95,11 @@ def is_page(directory: Directory) -> bool:
     return not directory.number(NEW_SUBFILE_TYPE) & 0b101 and directory.number(SUBFILE_TYPE) != 2
 
 
-def decode_page(data: bytes, directory: Directory, *, most_pixels: int) -> DecodedPage:
+def decode_page(data: bytes, directory: Directory, effort: Effort, *, most_pixels: int) -> DecodedPage:
     """The page's pixels, upright, with what speaks against them. Raises :class:`PageFault`."""
     width, height = directory.number(WIDTH), directory.number(HEIGHT)
-    if width < 1 or height < 1:
+    # A program that was stopped while it received leaves the height at zero; the lines are there all the same.
+    if width < 1 or (height < 1 and not (is_fax_coded(directory) and len(directory.numbers(STRIP_OFFSETS)) == 1)):
         raise PageFault(f"it claims to be {width} by {height} pixels")
     if width * height > most_pixels:
         raise PageFault(f"it claims to be {width} by {height} pixels, more than allowed")
@@ -110,41 +109,38 @@ def decode_page(data: bytes, directory: Directory, *, most_pixels: int) -> Decod
     x_dpi, y_dpi = resolution(directory)
     if width / x_dpi > _LONGEST or height / y_dpi > _LONGEST:
         raise PageFault(f"it claims to be {width} by {height} pixels, longer than any paper")
+    try:
+        if is_fax_coded(directory):
+            most_lines = min(most_pixels // width, int(_LONGEST * y_dpi))
+            fax = decode_fax_coded(data, directory, effort, most_lines=most_lines)
+            page = DecodedPage(fax.coded, x_dpi, y_dpi, False, fax.black_is_one, fax.g4, fax.faults)
+        else:
+            page = _decoded_by_pillow(data, directory, x_dpi, y_dpi)
+    except ValueError as error:
+        raise PageFault(str(error)) from error
+    turn = directory.number(ORIENTATION, 1)
+    return _turned(page, turn) if turn in _TURNS else page
+
+
+def _decoded_by_pillow(data: bytes, directory: Directory, x_dpi: float, y_dpi: float) -> DecodedPage:
+    """Grey and colour, and one bit that is not coded as a fax. Damage is told by what libtiff says on the way."""
     complaints: list[str] = []
     try:
-        with _listening(complaints):
-            image = _pixels(data, directory)
-        cut = directory.is_cut(data)
-    except (OSError, ValueError, SyntaxError, struct.error) as error:
+        with listening(complaints):
+            image = Image.open(io.BytesIO(_alone(data, directory)), formats=("TIFF",))
+            image.load()
+            shown = image if image.mode == "1" else grey(image)
+    except UNREADABLE as error:
         raise PageFault("; ".join([str(error), *complaints[:1]])) from error
-    fault = "the file ends before the page does" if cut else complaints[0] if complaints else ""
-    turn = directory.number(ORIENTATION, 1)
-    if turn in _TURNS:
-        image = image.transpose(_TURNS[turn])
-    if turn >= 5:
-        x_dpi, y_dpi = y_dpi, x_dpi
-    return DecodedPage(image, x_dpi, y_dpi, compression == 7, fault)
+    if directory.is_cut(data):
+        complaints.insert(0, "the file ends before the page does")
+    faults = tuple(Fault(FaultKind.DOUBT, detail=complaint) for complaint in complaints[:1])
+    return DecodedPage(shown, x_dpi, y_dpi, directory.number(COMPRESSION, 1) == 7, faults=faults)
 
 
-def _pixels(data: bytes, directory: Directory) -> Image.Image:
-    image = Image.open(io.BytesIO(_alone(data, directory)), formats=("TIFF",))
-    image.load()
-    return image if image.mode == "1" else grey(image)
-
-
-@contextmanager
-def _listening(lines: list[str]) -> Iterator[None]:
-    """What libtiff writes to standard error: it reports damage there, and returns the page as if all were well."""
-    with tempfile.TemporaryFile() as file:
-        kept = os.dup(2)
-        os.dup2(file.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            file.seek(0)
-            lines += file.read(4096).decode("utf-8", "replace").splitlines()
+def _turned(page: DecodedPage, turn: int) -> DecodedPage:
+    x_dpi, y_dpi = (page.y_dpi, page.x_dpi) if turn >= 5 else (page.x_dpi, page.y_dpi)
+    return replace(page, image=page.image.transpose(_TURNS[turn]), x_dpi=x_dpi, y_dpi=y_dpi, g4=b"")
 
 
 def _alone(data: bytes, directory: Directory) -> bytes:
@@ -167,7 +163,7 @@ def _alone(data: bytes, directory: Directory) -> bytes:
         fields[ROWS_PER_STRIP] = (LONG, (rows if 0 < rows < height else height,))
     strips = directory.strips(data)
     if fields.get(FILL_ORDER, (SHORT, (1,)))[1][0] == 2 and (compression in _FAX or compression == 1):
-        strips = [strip.translate(_REVERSED) for strip in strips]
+        strips = [strip.translate(REVERSED) for strip in strips]
         del fields[FILL_ORDER]
     return write_tiff([(fields, strips)], order=directory.order)
 
@@ -200,4 +196,4 @@ def resolution(directory: Directory) -> tuple[float, float]:
 
 def _likely_lines(height: int) -> float:
     """The fax resolution at which so many lines come nearest to a sheet of A4."""
-    return min(_FAX_LINES, key=lambda lines: abs(math.log(height / lines / _A4_HEIGHT)))
+    return min(_FAX_LINES, key=lambda lines: abs(math.log(max(height, 1) / lines / _A4_HEIGHT)))

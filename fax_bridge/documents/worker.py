@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 
+from fax_bridge.documents.fault import Fault, FaultKind
 from fax_bridge.documents.fork_client import ForkServer
 from fax_bridge.documents.job import UNSHOWABLE, Built, ConvertedFax, Limits, PartKind, SourcePart, TiffPage
 from fax_bridge.documents.job_directory import JobDirectory, sweep
@@ -93,11 +94,16 @@ class Documents:
     async def tiff_to_pdf(self, tiff: bytes, *, info: Mapping[str, str] = _NOTHING) -> ConvertedFax:
         """A received fax as PDF, pixel for pixel, each page in its true size.
 
-        ``info`` becomes the document's information (``Title``, ``Author``, ``Subject``, ``Keywords``). A page that
-        cannot be decoded is replaced by one that says so; refused (``tiff_broken``) only where no page can.
+        ``info`` becomes the document's information (``Title``, ``Author``, ``Subject``, ``Keywords``,
+        ``CreationDate``). Lines that cannot be read are left white and counted, a page of which none can is replaced
+        by one that says so; refused (``tiff_broken``, ``too_many_pages``) only where no page can be shown.
         """
         pdf, result = await self._do("tiff_to_pdf", {"info": dict(info)}, tiff)
-        return ConvertedFax(pdf, tuple(TiffPage(**page) for page in result["pages"]), tuple(result["faults"]))
+        return ConvertedFax(
+            pdf,
+            tuple(TiffPage(**page) for page in result["pages"]),
+            tuple(Fault(**{**fault, "kind": FaultKind(fault["kind"])}) for fault in result["faults"]),
+        )
 
     async def rasterise(
         self, pdf: bytes, *, resolution: Resolution = Resolution.FINE, paper: Paper = Paper.A4

@@ -4,8 +4,10 @@ What cannot be converted is not dropped: the mail then carries the original and 
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 
+from fax_bridge.documents.fault import Fault
 from fax_bridge.documents.worker import Documents
 from fax_bridge.errors import DocumentRefused
 from fax_bridge.eventlog import event
@@ -23,15 +25,24 @@ MOST_TRIES = 5
 """After as many claims that came to nothing, be it by a bug of ours, the fax is mailed as it came."""
 
 
+MOST_REMARK = 1000
+"""Characters; a fax of 500 broken pages is no reason for a history that cannot be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Converted:
     pdf: bytes | None
     pages: int
-    faults: tuple[str, ...]
+    faults: tuple[Fault, ...]
     picture: bytes | None
     problem: str
     """Why there is no PDF, a word of the tables in ``templates/email``; empty where there is one."""
     detail: str = ""
+
+    @property
+    def remark(self) -> str:
+        """What the history keeps: the reason word, or what is wrong with the pages, in English; empty if none."""
+        return self.problem or " ".join(map(str, self.faults))[:MOST_REMARK]
 
 
 async def convert(tiff: bytes, documents: Documents, info: dict[str, str]) -> Converted:
@@ -47,6 +58,28 @@ async def convert(tiff: bytes, documents: Documents, info: dict[str, str]) -> Co
     return Converted(made.pdf, len(made.pages), made.faults, picture, "")
 
 
+def information(row: Work) -> dict[str, str]:
+    """The PDF's own metadata, so that a file on its own tells which fax it is (ISO 32000-1 §14.3.3)."""
+    caller = shown(row.caller) if row.caller else row.caller_raw
+    called = shown(row.called) if row.called else row.called_raw
+    received = datetime.fromtimestamp(row.received_at / 1000, UTC)
+    words = {
+        "calling": row.caller or row.caller_raw,
+        "called": row.called or row.called_raw,
+        "CSID": row.remote_station,
+        "received": f"{received:%Y-%m-%dT%H:%M:%SZ}",
+        "fax": row.id,
+        "FaxMAX": row.provider_id,
+    }
+    return {
+        "Title": f"Fax {caller} > {called}",
+        "Author": row.remote_station or caller,
+        "Subject": f"fax-bridge {row.id}, FaxMAX {row.provider_id}",
+        "Keywords": "; ".join(f"{name}={value}" for name, value in words.items() if value),
+        "CreationDate": f"D:{received:%Y%m%d%H%M%SZ}",
+    }
+
+
 class Converter:
     """Handles the queue :data:`pushes.CONVERT`."""
 
@@ -59,22 +92,16 @@ class Converter:
     async def handle(self, lease: Lease, row: Work) -> None:
         async with self._store.read() as conn:
             tiff = await pushes.tiff(conn, lease.id)
-        caller = shown(row.caller) if row.caller else row.caller_raw
-        info = {
-            "Title": f"Fax {caller} > {shown(row.called) if row.called else row.called_raw}",
-            "Author": row.remote_station or caller,
-            "Subject": f"fax-bridge {row.id}, FaxMAX {row.provider_id}",
-        }
         if lease.claims > MOST_TRIES:
             made = Converted(None, 0, (), None, "worker_crashed", "the conversion failed again and again")
         else:
-            made = await convert(tiff, self._documents, info)
+            made = await convert(tiff, self._documents, information(row))
         destination = destination_of(self._settings, row.called)
         reason = "no_route" if destination.is_fallback else ""
         mail = received_mail_for(
             self._settings, self._words, row, made, tiff, to=destination.to, fallback_reason=reason
         )
         await self._store.write(
-            partial(pushes.converted, lease=lease, pages=made.pages, problem=made.problem, mail=mail)
+            partial(pushes.converted, lease=lease, pages=made.pages, problem=made.remark, mail=mail)
         )
-        event("converted", row.id, pages=made.pages, problem=made.problem, to=list(destination.to))
+        event("converted", row.id, pages=made.pages, problem=made.remark, to=list(destination.to))

@@ -2,8 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from fax_bridge.documents.fault import Fault
 from fax_bridge.fax import now
 from fax_bridge.mail.compose import ReceivedFax, received_mail
+from fax_bridge.mail.headers import line
+from fax_bridge.mail.shown import Shown
 from fax_bridge.mail.words import Words
 from fax_bridge.settings import Settings
 from fax_bridge.store.outbox import NewMail
@@ -11,6 +14,9 @@ from fax_bridge.store.worker import Work
 
 if TYPE_CHECKING:
     from fax_bridge.fax_to_email.convert import Converted
+
+MOST_DETAIL = 160
+"""Characters of a decoder's own words in a sentence."""
 
 
 def received_mail_for(
@@ -35,7 +41,7 @@ def received_mail_for(
         pages=made.pages,
         tiff=tiff,
         pdf=made.pdf,
-        faults=made.faults,
+        faults=tuple(_sentence(fault, words, settings) for fault in made.faults),
         picture_png=made.picture,
         problem=made.problem,
         problem_detail=made.detail,
@@ -62,4 +68,16 @@ def received_mail_for(
         recipients=to,
         content=content,
         give_up_at=at + int(settings.relay.queue_lifetime * 1000),
+    )
+
+
+def _sentence(fault: Fault, words: Words, settings: Settings) -> str:
+    shown = Shown(settings.reports.language, settings.reports.timezone)
+    return words.phrase(
+        settings.reports.language,
+        f"fault.{fault.kind}",
+        page=fault.page,
+        lost=shown.count(fault.lost),
+        total=shown.count(fault.total),
+        detail=line(fault.detail, MOST_DETAIL),
     )
