@@ -23,7 +23,6 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, TypeVar
 
 from fax_bridge.documents.child import NOT_READY, OUT_OF_MEMORY
-from fax_bridge.documents.fault import Fault, FaultKind
 from fax_bridge.documents.job import (
     IN_HAND,
     OUTPUT,
@@ -118,11 +117,7 @@ class Documents:
         by one that says so; refused (``tiff_broken``, ``too_many_pages``) only where no page can be shown.
         """
         pdf, result = await self._do("tiff_to_pdf", {"info": dict(info)}, tiff)
-        return ConvertedFax(
-            pdf,
-            tuple(TiffPage(**page) for page in result["pages"]),
-            tuple(Fault(**{**fault, "kind": FaultKind(fault["kind"])}) for fault in result["faults"]),
-        )
+        return ConvertedFax.of_reply(pdf, result)
 
     async def rasterise(
         self, pdf: bytes, *, resolution: Resolution = Resolution.FINE, paper: Paper = Paper.A4

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw
 
 from fax_bridge.documents import tiff
-from fax_bridge.documents.fault import Fault, FaultKind
+from fax_bridge.documents.fault import FaultKind
 from fax_bridge.documents.job import Limits, Task
-from fax_bridge.documents.worker import ConvertedFax, Documents, TiffPage
+from fax_bridge.documents.worker import ConvertedFax, Documents
 from fax_bridge.errors import DocumentRefused
 from tests.tiff_builder import REVERSED, Sheet, drawing, sheet, strip_of, tiff_of
 
@@ -32,8 +32,7 @@ def convert(tmp_path: Path) -> Convert:
     def run(data: bytes, **info: str) -> ConvertedFax:
         (tmp_path / "0").write_bytes(data)
         pdf, result = tiff.work(Task(tmp_path, LIMITS), {"info": info})
-        faults = tuple(Fault(**fault) for fault in result["faults"])
-        return ConvertedFax(pdf, tuple(TiffPage(**page) for page in result["pages"]), faults)
+        return ConvertedFax.of_reply(pdf, result)
 
     return run
 
