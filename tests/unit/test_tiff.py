@@ -466,6 +466,19 @@ def test_a_page_whose_height_was_never_written_is_shown_and_told(convert: Conver
     assert [(fault.kind, fault.lost) for fault in made.faults] == [(FaultKind.LONGER, 300)]
 
 
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_a_plain_page_that_is_cut_keeps_its_lines(convert: Convert, photometric: int) -> None:
+    """Uncoded bits need no decoder to be counted: what came is shown, the rest is white."""
+    image = drawing()
+    stored = image.tobytes() if photometric else ImageChops.invert(image).tobytes()
+    one = sheet(image, compression="raw", strip=stored, fields={262: (3, [photometric])})
+    made = convert(tiff_of(one)[: -99 * 216 - 5])
+    (shown,) = images_in(made.pdf)
+    assert same(shown.crop((0, 0, 1728, 200)), image.crop((0, 0, 1728, 200)))
+    assert shown.crop((0, 200, 1728, 300)).getextrema() == (255, 255)
+    assert [str(fault) for fault in made.faults] == ["Page 1: 100 of 300 lines unreadable."]
+
+
 @pytest.mark.parametrize("front", [True, False])
 def test_a_page_without_lengths_takes_nothing_of_the_next(convert: Convert, front: bool) -> None:
     """Without byte counts a strip ends where the next page's begins, not with the file."""
