@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
-from fax_bridge.documents.fault import Fault
+from fax_bridge.documents.fault import Fault, FaultKind
 
 REQUEST = "request.json"
 REPLY = "reply.json"
@@ -74,6 +75,13 @@ class ConvertedFax:
     pages: tuple[TiffPage, ...]
     faults: tuple[Fault, ...]
     """What is wrong with the whole file or one of its pages."""
+
+    @classmethod
+    def of_reply(cls, pdf: bytes, result: Mapping[str, Any]) -> "ConvertedFax":
+        """From the JSON that the worker wrote: ``pages`` and ``faults``, a dictionary of its fields for each."""
+        pages = tuple(TiffPage(**page) for page in result["pages"])
+        faults = tuple(Fault(**{**fault, "kind": FaultKind(fault["kind"])}) for fault in result["faults"])
+        return cls(pdf, pages, faults)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,10 +42,8 @@ from fax_bridge.documents.tiff_reading import REVERSED, is_fax_coded
 
 MM_PER_INCH = 25.4
 
-_FAX = {2, 3, 4}
-"""MH, G3 and G4."""
-_KNOWN = {1, 5, 7, 8, 32773, 32946} | _FAX
-"""Besides those: none, LZW, JPEG, Deflate, PackBits, and Deflate's older number."""
+_KNOWN = {1, 2, 3, 4, 5, 7, 8, 32773, 32946}
+"""None, MH, G3, G4, LZW, JPEG, Deflate, PackBits, and Deflate's older number."""
 _ONE_VALUE = (FILL_ORDER, SAMPLES_PER_PIXEL, T4_OPTIONS, T6_OPTIONS, 284, 317, 322, 323, 531)
 _MANY_VALUES = (BITS_PER_SAMPLE, 320, 338, 339, 347, 529, 530, 532)
 """Fields that say how the pixels are coded. 284 planes, 317 predictor, 320 colours, 322 and 323 tiles, 338 and 339
@@ -125,17 +123,49 @@ def decode_page(data: bytes, directory: Directory, effort: Effort, *, most_pixel
 def _decoded_by_pillow(data: bytes, directory: Directory, x_dpi: float, y_dpi: float) -> DecodedPage:
     """Grey and colour, and one bit that is not coded as a fax. Damage is told by what libtiff says on the way."""
     complaints: list[str] = []
+    strips, lost = directory.strips(data), 0
+    if _is_plain(directory):
+        strips, lost = _completed(strips, directory)
+    height = directory.number(HEIGHT)
+    if lost == height:
+        raise PageFault(f"none of its {height} lines can be read")
     try:
         with listening(complaints):
-            image = Image.open(io.BytesIO(_alone(data, directory)), formats=("TIFF",))
+            image = Image.open(io.BytesIO(_alone(strips, directory)), formats=("TIFF",))
             image.load()
             shown = image if image.mode == "1" else grey(image)
     except UNREADABLE as error:
         raise PageFault("; ".join([str(error), *complaints[:1]])) from error
-    if directory.is_cut(data):
+    if directory.is_cut(data) and not lost:
         complaints.insert(0, "the file ends before the page does")
     faults = tuple(Fault(FaultKind.DOUBT, detail=complaint) for complaint in complaints[:1])
+    if lost:
+        faults = (Fault(FaultKind.LINES, lost=lost, total=height), *faults)
     return DecodedPage(shown, x_dpi, y_dpi, directory.number(COMPRESSION, 1) == 7, faults=faults)
+
+
+def _is_plain(directory: Directory) -> bool:
+    """One bit a pixel and not coded at all."""
+    depth = directory.number(BITS_PER_SAMPLE, 1), directory.number(SAMPLES_PER_PIXEL, 1)
+    is_coded = directory.is_tiled or directory.number(COMPRESSION, 1) != 1
+    return depth == (1, 1) and not is_coded and directory.number(PHOTOMETRIC, 0) in {0, 1}
+
+
+def _completed(strips: list[bytes], directory: Directory) -> tuple[list[bytes], int]:
+    """The strips of a plain page, filled up with white lines, and how many those are."""
+    white = b"\xff" if directory.number(PHOTOMETRIC, 0) == 1 else b"\0"
+    height, stride = directory.number(HEIGHT), (directory.number(WIDTH) + 7) // 8
+    rows = directory.number(ROWS_PER_STRIP, height)
+    rows = rows if 0 < rows < height else height
+    tops = range(0, height, rows)
+    whole, lost = [], 0
+    for index, top in enumerate(tops):
+        strip = strips[index] if index < len(strips) else b""
+        lines = min(rows, height - top)
+        kept = min(lines, len(strip) // stride)
+        lost += lines - kept
+        whole.append(strip[: kept * stride] + white * ((lines - kept) * stride))
+    return whole, lost
 
 
 def _turned(page: DecodedPage, turn: int) -> DecodedPage:
@@ -143,7 +173,7 @@ def _turned(page: DecodedPage, turn: int) -> DecodedPage:
     return replace(page, image=page.image.transpose(_TURNS[turn]), x_dpi=x_dpi, y_dpi=y_dpi, g4=b"")
 
 
-def _alone(data: bytes, directory: Directory) -> bytes:
+def _alone(strips: list[bytes], directory: Directory) -> bytes:
     """A TIFF of this page only. Its bits stand highest first, so that libtiff need not turn them."""
     compression = directory.number(COMPRESSION, 1)
     width, height = directory.number(WIDTH), directory.number(HEIGHT)
@@ -161,8 +191,7 @@ def _alone(data: bytes, directory: Directory) -> bytes:
     }
     if not directory.is_tiled:
         fields[ROWS_PER_STRIP] = (LONG, (rows if 0 < rows < height else height,))
-    strips = directory.strips(data)
-    if fields.get(FILL_ORDER, (SHORT, (1,)))[1][0] == 2 and (compression in _FAX or compression == 1):
+    if fields.get(FILL_ORDER, (SHORT, (1,)))[1][0] == 2 and compression == 1:
         strips = [strip.translate(REVERSED) for strip in strips]
         del fields[FILL_ORDER]
     return write_tiff([(fields, strips)], order=directory.order)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 
-from fax_bridge.documents.fault import Fault, FaultKind
 from fax_bridge.documents.fork_client import ForkServer
 from fax_bridge.documents.job import UNSHOWABLE, Built, ConvertedFax, Limits, PartKind, SourcePart, TiffPage
 from fax_bridge.documents.job_directory import JobDirectory, sweep
@@ -99,11 +98,7 @@ class Documents:
         by one that says so; refused (``tiff_broken``, ``too_many_pages``) only where no page can be shown.
         """
         pdf, result = await self._do("tiff_to_pdf", {"info": dict(info)}, tiff)
-        return ConvertedFax(
-            pdf,
-            tuple(TiffPage(**page) for page in result["pages"]),
-            tuple(Fault(**{**fault, "kind": FaultKind(fault["kind"])}) for fault in result["faults"]),
-        )
+        return ConvertedFax.of_reply(pdf, result)
 
     async def rasterise(
         self, pdf: bytes, *, resolution: Resolution = Resolution.FINE, paper: Paper = Paper.A4

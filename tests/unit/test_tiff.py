@@ -13,9 +13,9 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw
 
 from fax_bridge.documents import tiff
-from fax_bridge.documents.fault import Fault, FaultKind
+from fax_bridge.documents.fault import FaultKind
 from fax_bridge.documents.job import Limits, Task
-from fax_bridge.documents.worker import ConvertedFax, Documents, TiffPage
+from fax_bridge.documents.worker import ConvertedFax, Documents
 from fax_bridge.errors import DocumentRefused
 from tests.tiff_builder import REVERSED, Sheet, drawing, sheet, strip_of, tiff_of
 
@@ -32,8 +32,7 @@ def convert(tmp_path: Path) -> Convert:
     def run(data: bytes, **info: str) -> ConvertedFax:
         (tmp_path / "0").write_bytes(data)
         pdf, result = tiff.work(Task(tmp_path, LIMITS), {"info": info})
-        faults = tuple(Fault(**fault) for fault in result["faults"])
-        return ConvertedFax(pdf, tuple(TiffPage(**page) for page in result["pages"]), faults)
+        return ConvertedFax.of_reply(pdf, result)
 
     return run
 
@@ -466,6 +465,19 @@ def test_a_page_whose_height_was_never_written_is_shown_and_told(convert: Conver
     made = convert(tiff_of(sheet(image, compression=compression, fields={257: (4, [0]), 278: None})))
     assert same(images_in(made.pdf)[0], image)
     assert [(fault.kind, fault.lost) for fault in made.faults] == [(FaultKind.LONGER, 300)]
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_a_plain_page_that_is_cut_keeps_its_lines(convert: Convert, photometric: int) -> None:
+    """Uncoded bits need no decoder to be counted: what came is shown, the rest is white."""
+    image = drawing()
+    stored = image.tobytes() if photometric else ImageChops.invert(image).tobytes()
+    one = sheet(image, compression="raw", strip=stored, fields={262: (3, [photometric])})
+    made = convert(tiff_of(one)[: -99 * 216 - 5])
+    (shown,) = images_in(made.pdf)
+    assert same(shown.crop((0, 0, 1728, 200)), image.crop((0, 0, 1728, 200)))
+    assert shown.crop((0, 200, 1728, 300)).getextrema() == (255, 255)
+    assert [str(fault) for fault in made.faults] == ["Page 1: 100 of 300 lines unreadable."]
 
 
 @pytest.mark.parametrize("front", [True, False])

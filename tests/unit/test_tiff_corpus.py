@@ -190,13 +190,14 @@ def test_bombs_cost_little_and_are_refused_in_words(convert: Convert) -> None:
 async def test_bombs_stay_within_the_workers_walls() -> None:
     """The heaviest ones through the real process, with its limits of memory and time."""
     bombs = dict(tiff_corpus.bombs())
-    documents = Documents()
-    for name in ("pages of white, 100 million pixels each", "every pixel a change"):
-        before = time.monotonic()
-        assert (await documents.tiff_to_pdf(bombs[name])).pages
-        assert time.monotonic() - before < Limits().wall_seconds
-    with pytest.raises(DocumentRefused, match="too_many_pages"):
-        await documents.tiff_to_pdf(bombs["20,000 directories on one strip"])
+    async with Documents() as documents:
+        for name in ("pages of white, 100 million pixels each", "every pixel a change"):
+            before = time.monotonic()
+            assert (await documents.tiff_to_pdf(bombs[name])).pages
+            assert time.monotonic() - before < Limits().wall_seconds
+        with pytest.raises(DocumentRefused, match="too_many_pages"):
+            await documents.tiff_to_pdf(bombs["20,000 directories on one strip"])
+    # Known once the fork server is gone, which waited for its workers.
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     assert peak < 700, f"{peak:.0f} MiB"
 
