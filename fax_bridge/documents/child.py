@@ -19,6 +19,8 @@ from fax_bridge.errors import DocumentRefused
 
 OUT_OF_MEMORY = 65
 """An allocation failed in Python; an engine in C aborts instead."""
+NICENESS = 10
+"""A document can wait a little; the dialogue with a mail server that is handing over a mail cannot."""
 NOT_READY = 69
 """The program itself is at fault (an engine is missing), not the document."""
 BUG = 70
@@ -40,6 +42,7 @@ def main(directory: Path, parent: int) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     die_with(parent)
+    os.nice(NICENESS)
     request = json.loads((directory / REQUEST).read_text(encoding="utf-8"))
     limits = Limits(**request["limits"])
     try:

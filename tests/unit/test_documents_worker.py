@@ -171,6 +171,20 @@ async def test_a_stop_of_the_service_does_not_refuse_the_document_in_hand() -> N
     assert (await job).startswith(b"%PDF-")
 
 
+async def test_a_document_waits_for_the_dialogue_with_a_mail_server() -> None:
+    """The converter runs at a lower priority than the daemon, whose intake has to stay quick meanwhile."""
+    job = asyncio.create_task(Documents().html_to_pdf("<p>" + "some time " * 15_000))
+    worker = await worker_started()
+    wanted = min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
+    for _ in range(200):  # until the interpreter is up
+        if os.getpriority(os.PRIO_PROCESS, worker) == wanted:
+            break
+        await asyncio.sleep(0.01)
+    else:
+        pytest.fail(f"the worker kept the priority {os.getpriority(os.PRIO_PROCESS, worker)}")
+    assert (await job).startswith(b"%PDF-")
+
+
 async def test_no_more_workers_run_at_once_than_allowed() -> None:
     """Ten documents at once are ten turns, two at a time."""
     documents = Documents(max_concurrent=2)
