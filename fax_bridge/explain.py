@@ -7,7 +7,8 @@ from typing import Any
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.cover import cover_html
 from fax_bridge.email_to_fax.document import Prepared, Unfaxable, prepare
-from fax_bridge.email_to_fax.read import TOLERANT, header_text, read_mail
+from fax_bridge.email_to_fax.mail_text import TOLERANT, header_text
+from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.fax import Language, Paper, Resolution, now
 from fax_bridge.mail.words import Words
 from fax_bridge.numbers import BadNumber, read_number, shown

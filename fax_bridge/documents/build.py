@@ -10,7 +10,7 @@ from typing import Any
 from fax_bridge.documents import text
 from fax_bridge.documents.clean import clean
 from fax_bridge.documents.html import BLACK_ON_WHITE, breakable, render
-from fax_bridge.documents.image import pdf_of_image, png_of_image
+from fax_bridge.documents.image import PICTURES, pdf_of_image, png_of_image, size_of_image
 from fax_bridge.documents.job import Limits, PartKind, Task
 from fax_bridge.documents.pdf import Merger
 from fax_bridge.documents.pdfium import Canvas, draw, opened
@@ -18,6 +18,10 @@ from fax_bridge.documents.tiff import pdf_of_whole_tiff
 from fax_bridge.errors import DocumentRefused
 from fax_bridge.fax import Paper
 
+_POINT = 4
+"""Pixels across, of the picture that a mail carries to be told of its being opened, or to hold a table open."""
+_LOGO_PIXELS, _LOGO_HEIGHT = 240_000, 320
+"""No scan or photo of a page is as small: A4 at the 72 dpi of a screen has twice as many."""
 _PROOF_WIDTH = 120
 """Pixels of the small picture by which a page is proven to be drawable."""
 
@@ -25,23 +29,38 @@ _PROOF_WIDTH = 120
 def work(task: Task, arguments: dict[str, Any]) -> tuple[bytes, Any]:
     paper, parts = Paper(arguments["paper"]), arguments["parts"]
     counts: list[int] = []
+    left_out: list[str] = []
     with Merger(task.limits.pages) as merger:
         for index, part in enumerate(parts):
             task.take_in_hand(index)
             with _laid_to(index):
-                counts.append(merger.add(_pdf_of(part, task, paper)))
-        pdf = merger.finished()
-    _prove(pdf, counts, task)
-    return pdf, counts
+                left_out.append(_reason_to_leave_out(part, task))
+                counts.append(0 if left_out[-1] else merger.add(_pdf_of(part, task, paper)))
+        pdf = merger.finished() if any(counts) else b""
+    if pdf:
+        _prove(pdf, counts, task)
+    return pdf, {"pages": counts, "left_out": left_out}
+
+
+def _reason_to_leave_out(part: Mapping[str, Any], task: Task) -> str:
+    """Pictures that nobody would call a page: one that only tells that a mail was opened, and a signature's logo."""
+    if PartKind(part["kind"]) not in PICTURES:
+        return ""
+    width, height = size_of_image(task.blob(part["data"]), task.limits)
+    if min(width, height) <= _POINT:
+        return "tracking_pixel"
+    is_small = width * height <= _LOGO_PIXELS and min(width, height) <= _LOGO_HEIGHT
+    return "inline_picture_unreferenced" if part["decoration"] and is_small else ""
 
 
 def _pdf_of(part: Mapping[str, Any], task: Task, paper: Paper) -> bytes:
     data, limits = task.blob(part["data"]), task.limits
-    match PartKind(part["kind"]):
+    kind = PartKind(part["kind"])
+    if kind in PICTURES:
+        return pdf_of_image(data, limits, paper)
+    match kind:
         case PartKind.PDF:
             return data
-        case PartKind.JPEG | PartKind.PNG:
-            return pdf_of_image(data, limits, paper)
         case PartKind.TIFF:
             return pdf_of_whole_tiff(data, limits)
         case PartKind.TEXT:
@@ -49,6 +68,8 @@ def _pdf_of(part: Mapping[str, Any], task: Task, paper: Paper) -> bytes:
             return render(page, paper=paper, most_pages=limits.pages, style=text.STYLE)
         case PartKind.HTML:
             return _pdf_of_html(data, {name: task.blob(blob) for name, blob in part["images"].items()}, limits, paper)
+        case _:
+            raise DocumentRefused(0, "unsupported_type", kind)
 
 
 def _pdf_of_html(data: bytes, images: Mapping[str, bytes], limits: Limits, paper: Paper) -> bytes:

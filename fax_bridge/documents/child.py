@@ -28,6 +28,7 @@ BUG = 70
 JOBS = {
     "build": "fax_bridge.documents.build",
     "clean_html": "fax_bridge.documents.clean",
+    "unpack": "fax_bridge.documents.unpack",
     "html_to_pdf": "fax_bridge.documents.html",
     "tiff_to_pdf": "fax_bridge.documents.tiff",
     "rasterise": "fax_bridge.documents.raster",

@@ -28,6 +28,22 @@ class PartKind(StrEnum):
     TIFF = "tiff"
     TEXT = "text"
     HTML = "html"
+    GIF = "gif"
+    BMP = "bmp"
+    WEBP = "webp"
+    AVIF = "avif"
+    HEIF = "heif"
+
+
+class Packing(StrEnum):
+    """Parts of a mail that hold a mail's parts in another form than MIME."""
+
+    TNEF = "tnef"
+    """``winmail.dat``, as Outlook sends rich text ([MS-OXTNEF])."""
+    OUTLOOK = "outlook"
+    """A message saved from Outlook, ``.msg`` ([MS-OXMSG])."""
+    CMS = "cms"
+    """S/MIME in one piece: opaque signed, encrypted or compressed (RFC 8551 §3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +55,8 @@ class SourcePart:
     data: bytes
     images: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     """Content id without its angle brackets → picture, for HTML only (RFC 2392)."""
+    decoration: bool = False
+    """A picture to be left out, without pages, where it is as small as a signature's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +64,20 @@ class Built:
     pdf: bytes
     pages: tuple[int, ...]
     """Pages of each part, in order; their sum is the page count of ``pdf``."""
+    left_out: tuple[str, ...] = ()
+    """For each part why it has no pages: ``tracking_pixel``, ``inline_picture_unreferenced``; else empty.
+
+    Where all parts are left out ``pdf`` is empty.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    html: str
+    cut: bool
+    """Whether a quoted original was there and was cut."""
+    cut_pictures: frozenset[str]
+    """The Content-IDs of the pictures in it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, TypeVar
@@ -31,8 +31,10 @@ from fax_bridge.documents.job import (
     STDERR,
     UNSHOWABLE,
     Built,
+    Cleaned,
     ConvertedFax,
     Limits,
+    Packing,
     PartKind,
     SourcePart,
     TiffPage,
@@ -40,7 +42,17 @@ from fax_bridge.documents.job import (
 from fax_bridge.errors import BridgeError, DocumentRefused, Temporary
 from fax_bridge.fax import Paper, Resolution
 
-__all__ = ["Built", "ConvertedFax", "Documents", "Limits", "PartKind", "SourcePart", "TiffPage"]
+__all__ = [
+    "Built",
+    "Cleaned",
+    "ConvertedFax",
+    "Documents",
+    "Limits",
+    "Packing",
+    "PartKind",
+    "SourcePart",
+    "TiffPage",
+]
 
 _DEFAULT_LIMITS = Limits()
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -54,6 +66,8 @@ _PREFIX = "fax-bridge-document-"
 _UNLOCKED = 30
 """Seconds within which a new directory may not be locked yet."""
 _Result = TypeVar("_Result")
+_UNPACKING = 10
+"""Seconds of processor time; a parser that needs more turns in a ring (the samples took 0.1 at the most)."""
 _DETAIL = 500
 """Characters of the engine's own words that are kept."""
 
@@ -77,6 +91,7 @@ class Documents:
         Refused with the index of the offending part: ``pdf_password``, ``pdf_broken``, ``pdf_empty``,
         ``pdf_dynamic_form``, ``pdf_portfolio``, ``image_broken``, ``image_too_large``, ``tiff_broken``,
         ``text_undecodable``, ``text_empty``, ``html_empty``, ``html_too_large``, ``too_many_pages``.
+        A picture that is only decoration gets no pages; :attr:`Built.left_out` says why.
         """
         blobs: list[bytes] = []
 
@@ -89,11 +104,26 @@ class Documents:
                 "kind": part.kind,
                 "data": blob(part.data),
                 "images": {name: blob(picture) for name, picture in part.images.items()},
+                "decoration": part.decoration,
             }
             for part in parts
         ]
-        pdf, pages = await self._do("build", {"parts": described, "paper": paper}, *blobs)
-        return Built(pdf, tuple(pages))
+        pdf, result = await self._do("build", {"parts": described, "paper": paper}, *blobs)
+        return Built(pdf, tuple(result["pages"]), tuple(result["left_out"]))
+
+    async def unpack(self, data: bytes, packing: Packing) -> bytes:
+        """The parts that a packed part holds, as a MIME entity; empty where it holds none.
+
+        Refused: ``packed_broken``, ``mail_encrypted``.
+        """
+        limits = replace(self._limits, cpu_seconds=min(self._limits.cpu_seconds, _UNPACKING))
+        unpacked, _ = await self._do("unpack", {"packing": packing}, data, limits=limits)
+        return unpacked
+
+    async def clean_mail(self, html: str, *, without_quoted: bool = False) -> Cleaned:
+        """As :meth:`clean_html` with images; ``without_quoted`` first cuts the mail that is quoted in a reply."""
+        cleaned, result = await self._do("clean_html", {"images": True, "without_quoted": without_quoted}, _utf8(html))
+        return Cleaned(cleaned.decode(), result["cut"], frozenset(result["pictures"]))
 
     async def clean_html(self, html: str, *, images: bool = False) -> str:
         """A fragment for the body of a page that nothing can be loaded or run from; empty where nothing is left.
@@ -140,15 +170,18 @@ class Documents:
                 "Its fonts or its engine are damaged: install fax-bridge again."
             ) from refusal
 
-    async def _do(self, job: str, arguments: dict[str, Any], *blobs: bytes) -> tuple[bytes, Any]:
+    async def _do(
+        self, job: str, arguments: dict[str, Any], *blobs: bytes, limits: Limits | None = None
+    ) -> tuple[bytes, Any]:
+        limits = limits or self._limits
         async with self._turns:
             try:
                 if not self._swept:
                     self._swept = True
                     await _in_thread(_sweep)
                 with _directory_of_a_job() as (directory, stderr):
-                    await _in_thread(_write_request, directory, job, arguments, self._limits, blobs)
-                    status = await _run_fresh_process(directory, stderr, self._limits.wall_seconds)
+                    await _in_thread(_write_request, directory, job, arguments, limits, blobs)
+                    status = await _run_fresh_process(directory, stderr, limits.wall_seconds)
                     return await _in_thread(_read_reply, directory, status)
             except OSError as error:
                 raise Temporary(f"no document could be made: {error}") from error

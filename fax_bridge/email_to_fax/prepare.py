@@ -5,7 +5,8 @@ from functools import partial
 
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.document import Prepared, prepare
-from fax_bridge.email_to_fax.read import ReadMail, read_mail
+from fax_bridge.email_to_fax.mail_part import ReadMail
+from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.eventlog import event
 from fax_bridge.fax import Paper, ResultClass, now
 from fax_bridge.settings import Settings
@@ -36,7 +37,8 @@ class Preparer:
         async with self._store.read() as conn:
             content = await messages.content(conn, lease.id)
         # Parsing a large mail takes long enough to be felt by every session on this loop.
-        mail = await asyncio.to_thread(read_mail, content)
+        cut_quoted = self._settings.reading.quoted_original == "cut"
+        mail = await asyncio.to_thread(partial(read_mail, content, cut_quoted=cut_quoted))
         account = self._settings.faxmax.account(row.account) if self._knows(row.account) else self._settings.faxmax
         paper = Paper(row.options.get("paper_size") or account.paper_size)
         made = await prepare(mail, self._documents, paper=paper)

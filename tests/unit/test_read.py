@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fax_bridge.documents.worker import PartKind
-from fax_bridge.email_to_fax.read import Plan, read_mail, text_to_html
+from fax_bridge.email_to_fax.mail_part import Plan
+from fax_bridge.email_to_fax.mail_text import text_to_html
+from fax_bridge.email_to_fax.read import read_mail
 
 
 def plans(mail: EmailMessage | bytes) -> list[tuple[str, str, str]]:

@@ -1,0 +1,129 @@
+"""What a part is and whether it has anything to fax: by its first bytes, then by its type, then by its name.
+
+The declared type comes late because clients often have it wrong; plain text has no first bytes, so for text it
+is all there is.
+"""
+
+import re
+
+from fax_bridge.documents.worker import Packing, PartKind
+
+PICTURES = frozenset(
+    {PartKind.JPEG, PartKind.PNG, PartKind.GIF, PartKind.BMP, PartKind.WEBP, PartKind.AVIF, PartKind.HEIF}
+)
+
+_MAGIC = (
+    (b"%PDF-", PartKind.PDF),
+    (b"\xff\xd8\xff", PartKind.JPEG),
+    (b"\x89PNG\r\n\x1a\n", PartKind.PNG),
+    (b"II*\x00", PartKind.TIFF),
+    (b"MM\x00*", PartKind.TIFF),
+    (b"GIF87a", PartKind.GIF),
+    (b"GIF89a", PartKind.GIF),
+)
+_BMP = re.compile(rb"BM.{4}\0\0\0\0.{4}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL)
+"""Two letters prove little: the header's length and its reserved words (BITMAPFILEHEADER) do."""
+_FTYP = re.compile(rb".{4}ftyp(.{4}.{4}(?:.{4}){0,12})", re.DOTALL)
+_AVIF, _HEIF = (b"avif", b"avis"), (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_PDF_WITHIN = 1024
+"""ISO 32000-1 annex H, implementation note 13: junk may stand before the header."""
+
+_TYPES = {
+    "application/pdf": PartKind.PDF,
+    "application/x-pdf": PartKind.PDF,
+    "image/jpeg": PartKind.JPEG,
+    "image/jpg": PartKind.JPEG,
+    "image/pjpeg": PartKind.JPEG,
+    "image/png": PartKind.PNG,
+    "image/tiff": PartKind.TIFF,
+    "image/gif": PartKind.GIF,
+    "image/bmp": PartKind.BMP,
+    "image/x-ms-bmp": PartKind.BMP,
+    "image/webp": PartKind.WEBP,
+    "image/avif": PartKind.AVIF,
+    "image/heic": PartKind.HEIF,
+    "image/heif": PartKind.HEIF,
+    "text/html": PartKind.HTML,
+    "text/csv": PartKind.TEXT,
+    "text/tab-separated-values": PartKind.TEXT,
+}
+_NAMES = {
+    "pdf": PartKind.PDF,
+    "htm": PartKind.HTML,
+    "html": PartKind.HTML,
+    "txt": PartKind.TEXT,
+    "log": PartKind.TEXT,
+    "csv": PartKind.TEXT,
+    "tsv": PartKind.TEXT,
+}
+_NOT_PLAIN = {"text/rtf", "text/richtext", "text/enriched"}
+"""Text by name, but full of control words that would be faxed as they stand."""
+
+_NOTHING_TO_FAX = {
+    "application/pkcs7-signature": "signature_part",
+    "application/x-pkcs7-signature": "signature_part",
+    "application/pgp-signature": "signature_part",
+    "application/pgp-keys": "signature_part",
+    "text/calendar": "calendar_part",
+    "application/ics": "calendar_part",
+    "text/vcard": "contact_card",
+    "text/x-vcard": "contact_card",
+    "text/directory": "contact_card",
+    "application/applefile": "resource_fork",
+}
+_NOTHING_BY_NAME = {"p7s": "signature_part", "ics": "calendar_part", "vcf": "contact_card"}
+"""Parts that say nothing a person would want on paper: signatures of the mail, the invitation beside its text."""
+
+_PACKED = {
+    "application/ms-tnef": Packing.TNEF,
+    "application/vnd.ms-tnef": Packing.TNEF,
+    "application/vnd.ms-outlook": Packing.OUTLOOK,
+    "application/pkcs7-mime": Packing.CMS,
+    "application/x-pkcs7-mime": Packing.CMS,
+}
+_PACKED_NAMES = {"msg": Packing.OUTLOOK, "p7m": Packing.CMS}
+_TNEF, _OLE = b"\x78\x9f\x3e\x22", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+
+def reason_to_leave_out(content_type: str, name: str) -> str:
+    """Empty for a part that is to be faxed."""
+    return _NOTHING_TO_FAX.get(content_type) or _NOTHING_BY_NAME.get(_ending(name), "")
+
+
+def packing_of(content_type: str, name: str, data: bytes) -> Packing | None:
+    """How a part is packed that holds others; ``None`` for one that does not."""
+    if data.startswith(_TNEF):
+        return Packing.TNEF
+    packed = _PACKED.get(content_type) or _PACKED_NAMES.get(_ending(name))
+    if packed == Packing.OUTLOOK and not data.startswith(_OLE):
+        return None
+    return packed
+
+
+def kind_of(content_type: str, name: str, data: bytes) -> PartKind | None:
+    """``None`` for what nothing here can turn into pages."""
+    found = kind_by_bytes(data, loosely=not content_type.startswith("text/"))
+    if found is not None:
+        return found
+    if content_type.startswith("text/") and content_type not in _TYPES | dict.fromkeys(_NOT_PLAIN):
+        return PartKind.HTML if _ending(name) in {"htm", "html"} else PartKind.TEXT
+    return _TYPES.get(content_type) or (_NAMES.get(_ending(name)) if content_type not in _NOT_PLAIN else None)
+
+
+def kind_by_bytes(data: bytes, *, loosely: bool = False) -> PartKind | None:
+    """What the first bytes prove; ``loosely`` also takes a PDF behind some junk."""
+    for magic, kind in _MAGIC:
+        if data.startswith(magic):
+            return kind
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return PartKind.WEBP
+    if _BMP.match(data):
+        return PartKind.BMP
+    if boxes := _FTYP.match(data[:64]):
+        brands = boxes[1]
+        return PartKind.AVIF if brands.startswith(_AVIF) else PartKind.HEIF if brands.startswith(_HEIF) else None
+    return PartKind.PDF if loosely and b"%PDF-" in data[:_PDF_WITHIN] else None
+
+
+def _ending(name: str) -> str:
+    return name.rpartition(".")[2].lower() if "." in name else ""
