@@ -16,12 +16,18 @@ import webencodings
 
 from fax_bridge.fax import Instant
 
+_LONGEST_HEADER, _LONGEST_ADDRESS, _LONGEST_PARAMETERS = 100_000, 10_000, 10_000
+"""Characters; what stands behind them is not read."""
+
 
 class _Tolerant(Compat32):
-    """Headers with raw 8-bit letters, which many clients write, are read as the text that they mean."""
+    """Headers with raw 8-bit letters, which many clients write, are read as the text that they mean.
+
+    Those with parameters have an end: the library takes time by the square of the parameters' number.
+    """
 
     def header_fetch_parse(self, name: str, value: str) -> str:
-        return decoded(value)
+        return decoded(value[:_LONGEST_PARAMETERS] if name.lower().startswith("content-") else value)
 
 
 TOLERANT = _Tolerant()
@@ -64,13 +70,13 @@ def _candidates(data: bytes, charset: str) -> list[str]:
 def header_text(message: Message, name: str) -> str:
     """A header as a person reads it: encoded words decoded (RFC 2047), raw 8-bit guessed, one line."""
     raw = message.get(name)
-    return "" if raw is None else _words(raw)
+    return "" if raw is None else _words(str(raw)[:_LONGEST_HEADER])
 
 
 def file_name(message: Message) -> str:
     """The part's file name (RFC 2231, or the encoded words that many clients write instead), without a path."""
     try:
-        name = message.get_filename() or ""
+        name = (message.get_filename() or "")[:_LONGEST_ADDRESS]
     except (ValueError, LookupError, TypeError):  # broken RFC 2231 parameters
         name = ""
     return re.split(r"[/\\]", _words(name))[-1][:200] if name else ""
@@ -79,7 +85,10 @@ def file_name(message: Message) -> str:
 def sender(message: Message) -> tuple[str, str]:
     """The name and the address of From; empty where there is none."""
     raw = message.get("From")
-    name, address = email.utils.parseaddr(str(raw)) if raw is not None else ("", "")
+    try:
+        name, address = email.utils.parseaddr(str(raw)[:_LONGEST_ADDRESS]) if raw is not None else ("", "")
+    except RecursionError:  # a call for each parenthesis within another
+        return "", ""
     return _words(name), printable(address)
 
 
@@ -120,31 +129,29 @@ def text_to_html(text: str) -> str:
 
 def _unflowed(text: str, *, joined_words: bool) -> str:
     """RFC 3676 §4: a line that ends in a blank goes on in the next one of the same depth of quotes."""
-    lines: list[tuple[int, str]] = []
+    lines: list[tuple[int, list[str]]] = []
     flows = False
     for raw in text.split("\n"):
         rest = raw.lstrip(">")
         depth = len(raw) - len(rest)
         rest = rest.removeprefix(" ")
-        if flows and lines[-1][0] == depth and rest != "-- ":
-            lines[-1] = depth, lines[-1][1] + rest
-        else:
-            lines.append((depth, rest))
-        flows = rest.endswith(" ") and rest != "-- "
-        if flows and joined_words:
-            lines[-1] = depth, lines[-1][1][:-1]
-    return "\n".join(f"{'>' * depth} {line}" if depth else line for depth, line in lines)
+        is_signature = rest == "-- "
+        if not (flows and lines[-1][0] == depth and not is_signature):
+            lines.append((depth, []))
+        flows = rest.endswith(" ") and not is_signature
+        lines[-1][1].append(rest[:-1] if flows and joined_words else rest)
+    return "\n".join((f"{'>' * depth} " if depth else "") + "".join(line) for depth, line in lines)
 
 
-def _words(raw: object) -> str:
+def _words(raw: str) -> str:
     return printable("".join(decoded(chunk, charset or "") for chunk, charset in _chunks(raw)))
 
 
-def _chunks(raw: object) -> list[tuple[bytes | str, str | None]]:
+def _chunks(raw: str) -> list[tuple[bytes | str, str | None]]:
     try:
-        return [(chunk, charset) for chunk, charset in email.header.decode_header(raw)]  # type: ignore[arg-type]  # typeshed knows no Header here
+        return [(chunk, charset) for chunk, charset in email.header.decode_header(raw)]
     except (email.errors.HeaderParseError, ValueError):
-        return [(str(raw), None)]
+        return [(raw, None)]
 
 
 def charset_of(message: Message) -> str:

@@ -28,10 +28,17 @@ from fax_bridge.email_to_fax.part_kind import PICTURES
 
 MAX_PARTS = 1000
 MAX_HEADER = 256 * 1024
+MAX_COMPARISONS = 50_000_000
+"""Some four seconds. A mail of 50 MB may still hold seventy multiparts."""
+_MULTIPART = re.compile(rb"^content-type:\s*multipart/", re.IGNORECASE | re.MULTILINE)
 _MACHINE_NAMED = re.compile(
     r"(?:image\d{3,}|Outlook-\w+|ATT\d{5,}|inline-image-?\d*)\.(?:png|jpe?g|gif|bmp)", re.IGNORECASE
 )
 """Names that mail programs give to the pictures of a text or a signature; people and scanners name otherwise."""
+
+
+class _Costly(Exception):
+    """Reading it would take longer than any mail of a person's is worth."""
 
 
 def read_mail(content: bytes, *, cut_quoted: bool = True) -> ReadMail:
@@ -39,13 +46,13 @@ def read_mail(content: bytes, *, cut_quoted: bool = True) -> ReadMail:
 
     ``cut_quoted``: what a reply to a mail of ours gives back of it is not to be faxed.
     """
+    letterheads: dict[str, str] = {}
     try:
+        _refuse_costly(content)
         root = email.message_from_bytes(content, policy=TOLERANT)
-        letterheads: dict[str, str] = {}
         parts = _read(root, Place(), letterheads)
-    except RecursionError:  # the parser itself goes down one level for each of the mail
+    except (RecursionError, _Costly):  # the parser itself goes down one level for each of the mail
         root = email.message_from_bytes(content[:MAX_HEADER].partition(b"\r\n\r\n")[0], policy=TOLERANT)
-        letterheads = {}
         parts = (MailPart("1", "", "message/rfc822", Plan.REFUSED, content, reason="bad_mime"),)
     name, address = sender(root)
     answers = cut_quoted and answers_ours(root)
@@ -62,6 +69,12 @@ def read_mail(content: bytes, *, cut_quoted: bool = True) -> ReadMail:
     )
 
 
+def _refuse_costly(content: bytes) -> None:
+    """The parser compares each line with the boundary of each multipart that is open around it."""
+    if content.count(b"\n") * len(_MULTIPART.findall(content)) > MAX_COMPARISONS:
+        raise _Costly
+
+
 def read_unpacked(part: MailPart, content: bytes) -> tuple[list[MailPart], dict[str, str]]:
     """What a packed part held, as a MIME entity, becomes parts in its place; and the letterheads of messages in it.
 
@@ -70,11 +83,12 @@ def read_unpacked(part: MailPart, content: bytes) -> tuple[list[MailPart], dict[
     letterheads: dict[str, str] = {}
     place = Place(part.section, part.message, depth=1)
     try:
+        _refuse_costly(content)
         root = email.message_from_bytes(content, policy=TOLERANT)
         if part.packing == Packing.OUTLOOK:
             return list(forwarded(root, place, letterheads)), letterheads
         return list(entity(root, place, letterheads)), letterheads
-    except RecursionError:
+    except (RecursionError, _Costly):
         return [replace(part, plan=Plan.REFUSED, reason="bad_mime")], {}
 
 
