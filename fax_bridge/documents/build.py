@@ -30,7 +30,7 @@ def work(task: Task, arguments: dict[str, Any]) -> tuple[bytes, Any]:
     paper, parts = Paper(arguments["paper"]), arguments["parts"]
     counts: list[int] = []
     left_out: list[str] = []
-    with Merger(task.limits.pages) as merger:
+    with Merger(task.limits.pages, paper) as merger:
         for index, part in enumerate(parts):
             task.take_in_hand(index)
             with _laid_to(index):
