@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from fax_bridge.documents import text
+from fax_bridge.documents import table, text
 from fax_bridge.documents.clean import clean
 from fax_bridge.documents.html import BLACK_ON_WHITE, breakable, render
 from fax_bridge.documents.image import PICTURES, pdf_of_image, png_of_image, size_of_image
@@ -64,12 +64,26 @@ def _pdf_of(part: Mapping[str, Any], task: Task, paper: Paper) -> bytes:
         case PartKind.TIFF:
             return pdf_of_whole_tiff(data, limits)
         case PartKind.TEXT:
-            page = text.page_of(text.decode(data), most_pages=limits.pages)
-            return render(page, paper=paper, most_pages=limits.pages, style=text.STYLE)
+            return _pdf_of_text(text.decode(data), limits, paper)
+        case PartKind.CSV:
+            return _pdf_of_csv(text.decode(data), limits, paper)
         case PartKind.HTML:
             return _pdf_of_html(data, {name: task.blob(blob) for name, blob in part["images"].items()}, limits, paper)
         case _:
             raise DocumentRefused(0, "unsupported_type", kind)
+
+
+def _pdf_of_text(words: str, limits: Limits, paper: Paper) -> bytes:
+    page = text.page_of(words, most_pages=limits.pages)
+    return render(page, paper=paper, most_pages=limits.pages, style=text.STYLE)
+
+
+def _pdf_of_csv(words: str, limits: Limits, paper: Paper) -> bytes:
+    rows = table.rows_of(words)
+    if rows is None:
+        return _pdf_of_text(words, limits, paper)
+    page, wide = table.page_of(rows)
+    return render(breakable(page), paper=paper, most_pages=limits.pages, style=table.STYLE, on_its_side=wide)
 
 
 def _pdf_of_html(data: bytes, images: Mapping[str, bytes], limits: Limits, paper: Paper) -> bytes:

@@ -36,7 +36,8 @@ PICTURES = frozenset(
     {PartKind.JPEG, PartKind.PNG, PartKind.GIF, PartKind.BMP, PartKind.WEBP, PartKind.AVIF, PartKind.HEIF}
 )
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "AVIF")
-_LOSSY = {"JPEG", "WEBP", "AVIF", "HEIF"}
+_LOSSY = {"JPEG", "MPO", "WEBP", "AVIF", "HEIF"}
+"""MPO is a JPEG that holds further ones, as many phones write."""
 _FTYP = slice(4, 8)
 """Where a file of the ISO base media format, AVIF or HEIF, says so (ISO/IEC 14496-12 §4.3)."""
 
@@ -103,7 +104,7 @@ def _decoded(data: bytes, limits: Limits) -> _Picture:
         x_dpi, y_dpi = _resolution(image)
         lossy = image.format in _LOSSY
         on_its_side = image.getexif().get(ExifTags.Base.Orientation, 1) in {5, 6, 7, 8}
-        if image.format == "JPEG":  # it decodes to a half or a quarter of its size at a fraction of the cost
+        if image.format in {"JPEG", "MPO"}:  # it decodes to a half or a quarter of its size at a fraction of the cost
             image.draft("L" if image.mode in {"L", "RGB"} else None, _ENOUGH)
         shown = grey(upright(image))
     wide, high = width / x_dpi * 72, height / y_dpi * 72

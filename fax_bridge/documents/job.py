@@ -27,6 +27,7 @@ class PartKind(StrEnum):
     PNG = "png"
     TIFF = "tiff"
     TEXT = "text"
+    CSV = "csv"
     HTML = "html"
     GIF = "gif"
     BMP = "bmp"

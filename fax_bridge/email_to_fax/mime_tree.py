@@ -192,7 +192,7 @@ def _leaf(
     text = ""
     if plan in {Plan.BODY, Plan.LEFT_OUT} and content_type in {"text/html", "text/plain"}:
         text = text_of(data, message)
-    if kind == PartKind.TEXT:
+    if kind in {PartKind.TEXT, PartKind.CSV}:
         data = decoded(data, charset_of(message)).encode("utf-8-sig", "replace")  # the worker sees no headers
     return MailPart(
         section=place.section or "1",

@@ -44,8 +44,9 @@ _TYPES = {
     "image/heic": PartKind.HEIF,
     "image/heif": PartKind.HEIF,
     "text/html": PartKind.HTML,
-    "text/csv": PartKind.TEXT,
-    "text/tab-separated-values": PartKind.TEXT,
+    "text/csv": PartKind.CSV,
+    "text/comma-separated-values": PartKind.CSV,
+    "text/tab-separated-values": PartKind.CSV,
 }
 _NAMES = {
     "pdf": PartKind.PDF,
@@ -53,8 +54,8 @@ _NAMES = {
     "html": PartKind.HTML,
     "txt": PartKind.TEXT,
     "log": PartKind.TEXT,
-    "csv": PartKind.TEXT,
-    "tsv": PartKind.TEXT,
+    "csv": PartKind.CSV,
+    "tsv": PartKind.CSV,
 }
 _NOT_PLAIN = {"text/rtf", "text/richtext", "text/enriched"}
 """Text by name, but full of control words that would be faxed as they stand."""
@@ -106,7 +107,9 @@ def kind_of(content_type: str, name: str, data: bytes) -> PartKind | None:
     if found is not None:
         return found
     if content_type.startswith("text/") and content_type not in _TYPES | dict.fromkeys(_NOT_PLAIN):
-        return PartKind.HTML if _ending(name) in {"htm", "html"} else PartKind.TEXT
+        return _NAMES.get(_ending(name), PartKind.TEXT)
+    if _NAMES.get(_ending(name)) == PartKind.CSV and data[:2] != b"PK":
+        return PartKind.CSV  # Windows calls every CSV file one of Excel's
     return _TYPES.get(content_type) or (_NAMES.get(_ending(name)) if content_type not in _NOT_PLAIN else None)
 
 

@@ -626,6 +626,41 @@ def test_a_scan_of_the_sheet_itself_gets_no_margin(built: Any) -> None:
         assert pdf.pages[0].resources.XObject["/Im"].Filter == Name.CCITTFaxDecode
 
 
+WHITE = Image.new("RGB", (400, 800), "white")
+FORMATS: dict[PartKind, list[bytes]] = {
+    PartKind.GIF: [picture_bytes(arrow(), "GIF"), picture_bytes(arrow(), "GIF", save_all=True, append_images=[WHITE])],
+    PartKind.BMP: [picture_bytes(arrow(), "BMP"), picture_bytes(arrow(mode="1"), "BMP")],
+    PartKind.WEBP: [
+        picture_bytes(arrow(), "WEBP"),
+        picture_bytes(arrow().convert("RGBA"), "WEBP", save_all=True, append_images=[WHITE.convert("RGBA")]),
+    ],
+    PartKind.AVIF: [picture_bytes(arrow(), "AVIF", quality=90)],
+    PartKind.PNG: [picture_bytes(arrow(), "PNG", save_all=True, append_images=[WHITE])],
+    PartKind.JPEG: [picture_bytes(arrow(), "MPO", save_all=True, append_images=[WHITE], quality=90)],
+}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_picture_of_any_known_format_is_faxed_and_of_several_the_first(built: Any, kind: PartKind) -> None:
+    """GIF, BMP, WebP, AVIF; the first frame of an animation, the first picture of a phone's MPO."""
+    for data in FORMATS[kind]:
+        image = drawn(built(part(kind, data)).pdf)
+        left, top, right, bottom = ink_box(image)
+        assert (bottom - top) / (right - left) == pytest.approx(2, rel=0.03)
+        assert darkness(image, (left + 4, top + 4, right - 4, bottom - 4)) > 0.95
+
+
+def test_a_logo_is_left_out_and_a_point_too_and_the_reason_is_told(built: Any) -> None:
+    """Only where the mail's reader says that nobody attached it; a point is never a page."""
+    logo, point = (picture_bytes(Image.new("L", size, 0), "PNG") for size in ((220, 70), (1, 1)))
+    page = picture_bytes(Image.new("L", (827, 1169), 0), "PNG", dpi=(100, 100))
+    decoration = [SourcePart(PartKind.PNG, "image001.png", data, decoration=True) for data in (logo, page, point)]
+    made = built(*decoration, part(PartKind.PNG, logo), part(PartKind.PNG, point))
+    assert made.pages == (0, 1, 0, 1, 0)
+    assert made.left_out == ("inline_picture_unreferenced", "", "tracking_pixel", "", "tracking_pixel")
+    assert built(decoration[0]).pdf == b""
+
+
 def test_pictures_that_lie_about_themselves_are_refused(built: Any) -> None:
     """Cut short, too large, or no picture at all."""
     photo = picture_bytes(Image.effect_noise((600, 600), 80), "JPEG")
