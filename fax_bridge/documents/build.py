@@ -43,14 +43,24 @@ def work(task: Task, arguments: dict[str, Any]) -> tuple[bytes, Any]:
 
 
 def _reason_to_leave_out(part: Mapping[str, Any], task: Task) -> str:
-    """Pictures that nobody would call a page: one that only tells that a mail was opened, and a signature's logo."""
-    if PartKind(part["kind"]) not in PICTURES:
+    """Pictures that nobody would call a page: one that only tells that a mail was opened, and a signature's logo.
+
+    And a text that shows no others: it can go on the cover.
+    """
+    kind = PartKind(part["kind"])
+    if kind == PartKind.HTML and part["decoration"]:
+        sizes = [size_of_image(task.blob(blob), task.limits) for blob in part["images"].values()]
+        return "text_for_cover" if all(_is_logo(*size) for size in sizes) else ""
+    if kind not in PICTURES:
         return ""
     width, height = size_of_image(task.blob(part["data"]), task.limits)
     if min(width, height) <= _POINT:
         return "tracking_pixel"
-    is_small = width * height <= _LOGO_PIXELS and min(width, height) <= _LOGO_HEIGHT
-    return "inline_picture_unreferenced" if part["decoration"] and is_small else ""
+    return "inline_picture_unreferenced" if part["decoration"] and _is_logo(width, height) else ""
+
+
+def _is_logo(width: int, height: int) -> bool:
+    return width * height <= _LOGO_PIXELS and min(width, height) <= _LOGO_HEIGHT
 
 
 def _pdf_of(part: Mapping[str, Any], task: Task, paper: Paper) -> bytes:

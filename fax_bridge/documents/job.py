@@ -57,7 +57,7 @@ class SourcePart:
     images: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     """Content id without its angle brackets → picture, for HTML only (RFC 2392)."""
     decoration: bool = False
-    """A picture to be left out, without pages, where it is as small as a signature's."""
+    """To be left out, without pages: a picture as small as a signature's, a text that shows only such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Built:
     pages: tuple[int, ...]
     """Pages of each part, in order; their sum is the page count of ``pdf``."""
     left_out: tuple[str, ...] = ()
-    """For each part why it has no pages: ``tracking_pixel``, ``inline_picture_unreferenced``; else empty.
+    """Why a part has no pages: ``tracking_pixel``, ``inline_picture_unreferenced``, ``text_for_cover``; else empty.
 
     Where all parts are left out ``pdf`` is empty.
     """

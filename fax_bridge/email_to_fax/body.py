@@ -107,6 +107,11 @@ def says_something(fragment: str) -> bool:
     return bool(html.unescape(visible).strip(" \t\r\n\u00a0\u200b\ufeff"))
 
 
+def without_pictures(fragment: str) -> str:
+    """A cleaned fragment, in which no ``>`` stands within a tag, without its pictures."""
+    return _IMAGE.sub("", fragment)
+
+
 def shows_others(wording: str) -> bool:
     """Whether there is a picture that is somewhere else, or written into the HTML, and so is not shown.
 

@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from fax_bridge.documents.worker import Built, Documents, PartKind, SourcePart
-from fax_bridge.email_to_fax.body import Body, BodyRefused, says_something, settled_bodies, shows_others
+from fax_bridge.email_to_fax.body import (
+    Body,
+    BodyRefused,
+    says_something,
+    settled_bodies,
+    shows_others,
+    without_pictures,
+)
 from fax_bridge.email_to_fax.mail_part import TOP, MailPart, Plan, ReadMail
 from fax_bridge.email_to_fax.unpack import unpacked
 from fax_bridge.errors import DocumentRefused
@@ -47,44 +54,56 @@ async def prepare(mail: ReadMail, documents: Documents, *, paper: Paper) -> Prep
     except BodyRefused as refused_body:
         return _refuse_body(mail, refused_body)
     fates = {part.section: _planned(part, bodies) for part in mail.parts}
-    sources = _sources(mail, bodies)
-    built = Built(b"", ())
-    if sources:
-        try:
-            built = await documents.build([source.part for source in sources], paper=paper)
-        except DocumentRefused as refusal:
-            source = sources[min(max(refusal.part, 0), len(sources) - 1)]
-            for section in source.sections:
-                fates[section] = _refused(fates[section], refusal)
-            return Unfaxable(
-                refusal.reason, source.part.name or fates[source.sections[0]].content_type, tuple(fates.values())
-            )
-    _number_pages(fates, sources, built)
-    if not sum(built.pages):
-        return await _body_alone(mail, bodies[TOP], fates, documents, paper)
-    body = bodies[TOP].html if says_something(bodies[TOP].html) else None
-    if body is not None and bodies[TOP].pictures:
-        body = await documents.clean_html(body)
-        for part in mail.parts:
-            if part.plan == Plan.PICTURE and part.message == TOP:
-                fates[part.section] = replace(
-                    fates[part.section], kind=FateKind.LEFT_OUT, reason="cover_has_no_pictures"
-                )
-        body = body if says_something(body) else None
-    return _prepared(built, fates, body)
+    try:
+        made = await _built(_sources(mail, bodies), fates, documents, paper)
+        text = bodies[TOP]
+        if not made.pdf:  # only a text, or one with nothing but a signature's logos beside it: that is the document
+            if not says_something(text.html):
+                return Unfaxable("empty_mail", "", tuple(fates.values()))
+            made = await _built([_body_source(mail, TOP, text.html)], fates, documents, paper)
+    except _SourceRefused as refused_source:
+        return refused_source.outcome
+    return _prepared(made, fates, _cover_body(mail, text, fates))
+
+
+def _cover_body(mail: ReadMail, text: Body, fates: dict[str, Fate]) -> str | None:
+    """The text for the cover, which holds no pictures; ``None`` where the text is in the document, or says nothing."""
+    own = [part.section for part in mail.bodies_of(TOP)]
+    if not own or any(fates[section].kind == FateKind.FAXED for section in own):
+        return None
+    for part in mail.parts:
+        if part.plan == Plan.PICTURE and part.message == TOP:
+            fates[part.section] = replace(fates[part.section], kind=FateKind.LEFT_OUT, reason="cover_has_no_pictures")
+    cover = without_pictures(text.html)
+    if says_something(cover):
+        return cover
+    for section in own:
+        fates[section] = replace(fates[section], kind=FateKind.LEFT_OUT, reason=fates[section].reason or "empty_body")
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What becomes pages together: one attachment, or the body parts of a forwarded message."""
+    """What becomes pages together: one attachment, or the body parts of one message."""
 
     part: SourcePart
     sections: tuple[str, ...]
 
 
+class _SourceRefused(Exception):
+    def __init__(self, outcome: Unfaxable) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+
+
 def _sources(mail: ReadMail, bodies: Mapping[str, Body]) -> list[_Source]:
+    """Attachments and forwarded texts, in the order of the mail.
+
+    The mail's own text is among them where it shows pictures: it goes on the cover, which can hold none, only if
+    they are no larger than a signature's.
+    """
     found: list[_Source] = []
-    begun = {TOP}
+    begun: set[str] = set()
     for part in mail.parts:
         if part.plan == Plan.SOURCE and part.kind is not None:
             source = SourcePart(part.kind, part.name, part.data, decoration=part.decoration)
@@ -92,29 +111,40 @@ def _sources(mail: ReadMail, bodies: Mapping[str, Body]) -> list[_Source]:
         elif part.plan == Plan.BODY and part.message not in begun:
             begun.add(part.message)
             body = bodies[part.message]
-            if says_something(body.html):
-                page = mail.letterheads.get(part.message, "") + body.html
-                source = SourcePart(PartKind.HTML, part.name, page.encode(), images=mail.pictures_of(part.message))
-                found.append(_Source(source, tuple(each.section for each in mail.bodies_of(part.message))))
+            if body.pictures if part.message == TOP else says_something(body.html):
+                found.append(_body_source(mail, part.message, body.html, decoration=part.message == TOP))
     return found
 
 
-async def _body_alone(
-    mail: ReadMail, body: Body, fates: dict[str, Fate], documents: Documents, paper: Paper
-) -> Prepared | Unfaxable:
-    """A mail with only a body: the body is the document, and there is no cover."""
-    if not says_something(body.html):
-        return Unfaxable("empty_mail", "", tuple(fates.values()))
-    source = SourcePart(PartKind.HTML, "", body.html.encode(), images=mail.pictures_of(TOP))
+def _body_source(mail: ReadMail, message: str, html: str, *, decoration: bool = False) -> _Source:
+    page = mail.letterheads.get(message, "") + html
+    part = SourcePart(PartKind.HTML, "", page.encode(), images=mail.pictures_of(message), decoration=decoration)
+    return _Source(part, tuple(part.section for part in mail.bodies_of(message)))
+
+
+async def _built(sources: Sequence[_Source], fates: dict[str, Fate], documents: Documents, paper: Paper) -> Built:
+    """Build, and enter the pages of each part into its fate. Raises :class:`_SourceRefused`."""
+    if not sources:
+        return Built(b"", ())
     try:
-        built = await documents.build([source], paper=paper)
+        built = await documents.build([source.part for source in sources], paper=paper)
     except DocumentRefused as refusal:
-        return _refuse_body(mail, BodyRefused(TOP, refusal))
-    for part in mail.bodies_of(TOP):
-        fates[part.section] = replace(
-            fates[part.section], kind=FateKind.FAXED, first_page=1, last_page=sum(built.pages)
-        )
-    return _prepared(built, fates, None)
+        source = sources[min(max(refusal.part, 0), len(sources) - 1)]
+        for section in source.sections:
+            fates[section] = _refused(fates[section], refusal)
+        name = source.part.name or ("" if source.part.kind == PartKind.HTML else fates[source.sections[0]].content_type)
+        raise _SourceRefused(Unfaxable(refusal.reason, name, tuple(fates.values()))) from refusal
+    first = 1
+    for source, count, left_out in zip(sources, built.pages, built.left_out, strict=True):
+        for section in source.sections:
+            if count:
+                fates[section] = replace(
+                    fates[section], kind=FateKind.FAXED, first_page=first, last_page=first + count - 1
+                )
+            elif left_out and left_out != "text_for_cover":
+                fates[section] = replace(fates[section], kind=FateKind.LEFT_OUT, reason=left_out)
+        first += count
+    return built
 
 
 def _prepared(built: Built, fates: dict[str, Fate], cover_body: str | None) -> Prepared:
@@ -143,17 +173,6 @@ def _planned(part: MailPart, bodies: Mapping[str, Body] = MappingProxyType({})) 
         if kind != FateKind.LEFT_OUT:
             reason = "without_quoted_original" if body.cut else "body_pictures" if shows_others(part.html) else ""
     return Fate(part.section, part.name, part.content_type, len(part.data), kind, reason=reason, detail=part.detail)
-
-
-def _number_pages(fates: dict[str, Fate], sources: Sequence[_Source], built: Built) -> None:
-    first = 1
-    for source, count, left_out in zip(sources, built.pages, built.left_out, strict=True):
-        for section in source.sections:
-            if left_out:
-                fates[section] = replace(fates[section], kind=FateKind.LEFT_OUT, reason=left_out)
-            else:
-                fates[section] = replace(fates[section], first_page=first, last_page=first + count - 1)
-        first += count
 
 
 def _refused(fate: Fate, refusal: DocumentRefused) -> Fate:

@@ -71,8 +71,18 @@ _NOTHING_TO_FAX = {
     "text/x-vcard": "contact_card",
     "text/directory": "contact_card",
     "application/applefile": "resource_fork",
+    "application/x-mso": "office_side_data",
+    "image/x-wmz": "office_side_data",
+    "image/x-emz": "office_side_data",
 }
-_NOTHING_BY_NAME = {"p7s": "signature_part", "ics": "calendar_part", "vcf": "contact_card"}
+_NOTHING_BY_NAME = {
+    "p7s": "signature_part",
+    "ics": "calendar_part",
+    "vcf": "contact_card",
+    "mso": "office_side_data",
+    "wmz": "office_side_data",
+    "emz": "office_side_data",
+}
 """Parts that say nothing a person would want on paper: signatures of the mail, the invitation beside its text."""
 
 _PACKED = {
