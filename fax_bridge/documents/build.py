@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from fax_bridge.documents import table, text
+from fax_bridge.documents import office, table, text
 from fax_bridge.documents.clean import clean
 from fax_bridge.documents.html import BLACK_ON_WHITE, breakable, render
 from fax_bridge.documents.image import PICTURES, pdf_of_image, png_of_image, size_of_image
@@ -68,6 +68,8 @@ def _pdf_of(part: Mapping[str, Any], task: Task, paper: Paper) -> bytes:
     kind = PartKind(part["kind"])
     if kind in PICTURES:
         return pdf_of_image(data, limits, paper)
+    if kind in office.FORMATS:
+        return office.pdf_of_office(data, kind, limits)
     match kind:
         case PartKind.PDF:
             return data

@@ -34,6 +34,9 @@ class PartKind(StrEnum):
     WEBP = "webp"
     AVIF = "avif"
     HEIF = "heif"
+    DOCX = "docx"
+    XLSX = "xlsx"
+    PPTX = "pptx"
 
 
 class Packing(StrEnum):

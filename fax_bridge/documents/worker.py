@@ -90,7 +90,8 @@ class Documents:
 
         Refused with the index of the offending part: ``pdf_password``, ``pdf_broken``, ``pdf_empty``,
         ``pdf_dynamic_form``, ``pdf_portfolio``, ``image_broken``, ``image_too_large``, ``tiff_broken``,
-        ``text_undecodable``, ``text_empty``, ``html_empty``, ``html_too_large``, ``too_many_pages``.
+        ``text_undecodable``, ``text_empty``, ``html_empty``, ``html_too_large``, ``office_password``,
+        ``office_broken``, ``office_incomplete``, ``office_too_large``, ``unsupported_type``, ``too_many_pages``.
         A picture that is only decoration gets no pages; :attr:`Built.left_out` says why.
         """
         blobs: list[bytes] = []

@@ -48,7 +48,22 @@ _TYPES = {
     "text/comma-separated-values": PartKind.CSV,
     "text/tab-separated-values": PartKind.CSV,
 }
+_OFFICE = "application/vnd.openxmlformats-officedocument."
+_TYPES |= {
+    f"{_OFFICE}wordprocessingml.document": PartKind.DOCX,
+    f"{_OFFICE}spreadsheetml.sheet": PartKind.XLSX,
+    f"{_OFFICE}presentationml.presentation": PartKind.PPTX,
+    "application/vnd.ms-word.document.macroenabled.12": PartKind.DOCX,
+    "application/vnd.ms-excel.sheet.macroenabled.12": PartKind.XLSX,
+    "application/vnd.ms-powerpoint.presentation.macroenabled.12": PartKind.PPTX,
+}
 _NAMES = {
+    "docx": PartKind.DOCX,
+    "docm": PartKind.DOCX,
+    "xlsx": PartKind.XLSX,
+    "xlsm": PartKind.XLSX,
+    "pptx": PartKind.PPTX,
+    "pptm": PartKind.PPTX,
     "pdf": PartKind.PDF,
     "htm": PartKind.HTML,
     "html": PartKind.HTML,
