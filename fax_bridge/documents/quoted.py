@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from lxml import etree, html
 
 _QUOTES = (
-    "//blockquote[@type='cite']",  # Apple Mail, Thunderbird
-    "//*[contains(concat(' ', @class, ' '), ' gmail_quote ')]",
+    "//blockquote[@type='cite']",  # Apple Mail, Thunderbird, Proton
+    # Gmail puts a container of the same class around all, answers between the quotations too: that one stays.
+    "//blockquote[contains(concat(' ', @class, ' '), ' gmail_quote ')]",
     "//*[contains(concat(' ', @class, ' '), ' gmail_attr ')]",
     "//*[contains(concat(' ', @class, ' '), ' moz-cite-prefix ')]",
+    "//blockquote[@id='blockquote_zmail']",  # Zoho
     "//*[contains(concat(' ', @class, ' '), ' yahoo_quoted ')]",
-    "//*[contains(concat(' ', @class, ' '), ' protonmail_quote ')]",
-    "//*[contains(concat(' ', @class, ' '), ' zmail_extra ')]",
 )
 _LAST_MARKS = (
     "//*[@id='divRplyFwdMsg']",  # Outlook on the web
