@@ -336,6 +336,8 @@ class Reading(Section):
 
     quoted_original: Literal["cut", "keep"] = "cut"
     """In a reply to a report or a received fax of ours: the quoted original, our picture and our PDF."""
+    zip: Literal["refuse", "unpack"] = "refuse"
+    """Zip files: one level is unpacked, or a mail with one is refused."""
 
 
 class Sender(Section):

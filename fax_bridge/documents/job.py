@@ -46,6 +46,7 @@ class Packing(StrEnum):
     """``winmail.dat``, as Outlook sends rich text ([MS-OXTNEF])."""
     OUTLOOK = "outlook"
     """A message saved from Outlook, ``.msg`` ([MS-OXMSG])."""
+    ZIP = "zip"
     CMS = "cms"
     """S/MIME in one piece: opaque signed, encrypted or compressed (RFC 8551 §3)."""
 

@@ -13,12 +13,13 @@ from fax_bridge.errors import DocumentRefused
 _UNPACKERS = {
     Packing.TNEF: "fax_bridge.documents.tnef",
     Packing.OUTLOOK: "fax_bridge.documents.outlook",
+    Packing.ZIP: "fax_bridge.documents.archive",
     Packing.CMS: "fax_bridge.documents.cms",
 }
 
 
 def work(task: Task, arguments: dict[str, Any]) -> tuple[bytes, Any]:
-    """Refused: ``packed_broken``, ``mail_encrypted``, ``unsupported_type``."""
+    """Refused: ``packed_broken``, ``mail_encrypted``, ``zip_password``, ``zip_too_large``."""
     unpack = importlib.import_module(_UNPACKERS[Packing(arguments["packing"])]).unpack
     try:
         unpacked: bytes = unpack(task.blob("0"), most=task.limits.output_bytes)

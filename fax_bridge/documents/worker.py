@@ -115,7 +115,7 @@ class Documents:
     async def unpack(self, data: bytes, packing: Packing) -> bytes:
         """The parts that a packed part holds, as a MIME entity; empty where it holds none.
 
-        Refused: ``packed_broken``, ``mail_encrypted``.
+        Refused: ``packed_broken``, ``mail_encrypted``, ``zip_password``, ``zip_too_large``.
         """
         limits = replace(self._limits, cpu_seconds=min(self._limits.cpu_seconds, _UNPACKING))
         unpacked, _ = await self._do("unpack", {"packing": packing}, data, limits=limits)

@@ -61,6 +61,8 @@ class ReadMail:
     """By the section of a forwarded message: who wrote it to whom and when, as HTML."""
     answers_ours: bool = False
     """Whether it is a reply to a mail of ours, whose quoted original is not to be faxed."""
+    unzip: bool = False
+    """Whether zip files are opened."""
 
     @property
     def body(self) -> str:

@@ -44,6 +44,8 @@ class Place:
     depth: int = 0
     forwards: int = 0
     related: bool = False
+    unzip: bool = False
+    """Whether zip files are opened."""
 
     def below(self, index: int, *, related: bool = False) -> "Place":
         section = f"{self.section}.{index}".lstrip(".")
@@ -153,7 +155,10 @@ def _read_leaf(message: Message, place: Place) -> MailPart:
         return _read_container_without_parts(message, place, data)
     if reason := reason_to_leave_out(content_type, name):
         return _leaf(message, place, Plan.LEFT_OUT, data, reason=reason)
-    if packing := packing_of(content_type, name, data):
+    packing = packing_of(content_type, name, data)
+    if packing == Packing.ZIP and not place.unzip:
+        return _leaf(message, place, Plan.REFUSED, data, reason="zip_not_opened")
+    if packing:
         return _leaf(message, place, Plan.PACKED, data, packing=packing)
     if content_type in {"text/plain", "text/html"} and not _is_attached(message) and kind_by_bytes(data) is None:
         return _body(message, place, data)

@@ -107,7 +107,8 @@ _PACKED = {
     "application/pkcs7-mime": Packing.CMS,
     "application/x-pkcs7-mime": Packing.CMS,
 }
-_PACKED_NAMES = {"msg": Packing.OUTLOOK, "p7m": Packing.CMS}
+_PACKED |= dict.fromkeys(("application/zip", "application/x-zip-compressed", "application/x-zip"), Packing.ZIP)
+_PACKED_NAMES = {"msg": Packing.OUTLOOK, "p7m": Packing.CMS, "zip": Packing.ZIP}
 _TNEF, _OLE = b"\x78\x9f\x3e\x22", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
@@ -120,8 +121,12 @@ def packing_of(content_type: str, name: str, data: bytes) -> Packing | None:
     """How a part is packed that holds others; ``None`` for one that does not."""
     if data.startswith(_TNEF):
         return Packing.TNEF
+    if _ending(name) in _NAMES:  # Office's files are zip files, and called so by some programs
+        return None
     packed = _PACKED.get(content_type) or _PACKED_NAMES.get(_ending(name))
-    if packed == Packing.OUTLOOK and not data.startswith(_OLE):
+    if (packed == Packing.OUTLOOK and not data.startswith(_OLE)) or (
+        packed == Packing.ZIP and not data.startswith(b"PK")
+    ):
         return None
     return packed
 

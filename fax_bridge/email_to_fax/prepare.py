@@ -37,8 +37,9 @@ class Preparer:
         async with self._store.read() as conn:
             content = await messages.content(conn, lease.id)
         # Parsing a large mail takes long enough to be felt by every session on this loop.
-        cut_quoted = self._settings.reading.quoted_original == "cut"
-        mail = await asyncio.to_thread(partial(read_mail, content, cut_quoted=cut_quoted))
+        reading = self._settings.reading
+        read = partial(read_mail, cut_quoted=reading.quoted_original == "cut", unzip=reading.zip == "unpack")
+        mail = await asyncio.to_thread(read, content)
         account = self._settings.faxmax.account(row.account) if self._knows(row.account) else self._settings.faxmax
         paper = Paper(row.options.get("paper_size") or account.paper_size)
         made = await prepare(mail, self._documents, paper=paper)

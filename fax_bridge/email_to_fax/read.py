@@ -41,16 +41,17 @@ class _Costly(Exception):
     """Reading it would take longer than any mail of a person's is worth."""
 
 
-def read_mail(content: bytes, *, cut_quoted: bool = True) -> ReadMail:
+def read_mail(content: bytes, *, cut_quoted: bool = True, unzip: bool = False) -> ReadMail:
     """Read a mail (RFC 5322, RFC 2045–2049). Never raises: what is odd becomes a refused part.
 
-    ``cut_quoted``: what a reply to a mail of ours gives back of it is not to be faxed.
+    ``cut_quoted``: what a reply to a mail of ours gives back of it is not to be faxed. ``unzip``: the files in a zip
+    file are parts too; else it is refused.
     """
     letterheads: dict[str, str] = {}
     try:
         _refuse_costly(content)
         root = email.message_from_bytes(content, policy=TOLERANT)
-        parts = _read(root, Place(), letterheads)
+        parts = _read(root, Place(unzip=unzip), letterheads)
     except (RecursionError, _Costly):  # the parser itself goes down one level for each of the mail
         root = email.message_from_bytes(content[:MAX_HEADER].partition(b"\r\n\r\n")[0], policy=TOLERANT)
         parts = (MailPart("1", "", "message/rfc822", Plan.REFUSED, content, reason="bad_mime"),)
@@ -66,6 +67,7 @@ def read_mail(content: bytes, *, cut_quoted: bool = True) -> ReadMail:
         parts=without_ours(parts) if answers else tuple(parts),
         letterheads=letterheads,
         answers_ours=answers,
+        unzip=unzip,
     )
 
 
@@ -75,13 +77,14 @@ def _refuse_costly(content: bytes) -> None:
         raise _Costly
 
 
-def read_unpacked(part: MailPart, content: bytes) -> tuple[list[MailPart], dict[str, str]]:
+def read_unpacked(part: MailPart, content: bytes, *, unzip: bool) -> tuple[list[MailPart], dict[str, str]]:
     """What a packed part held, as a MIME entity, becomes parts in its place; and the letterheads of messages in it.
 
     An Outlook message is one of its own, as a forwarded mail is; the others are content of the mail they came in.
+    A zip file in a zip file is never opened.
     """
     letterheads: dict[str, str] = {}
-    place = Place(part.section, part.message, depth=1)
+    place = Place(part.section, part.message, depth=1, unzip=unzip and part.packing != Packing.ZIP)
     try:
         _refuse_costly(content)
         root = email.message_from_bytes(content, policy=TOLERANT)

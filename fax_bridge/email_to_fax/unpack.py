@@ -6,6 +6,7 @@ The worker unpacks, because the parsers can crash and hang; what comes back is M
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 from fax_bridge.documents.worker import Documents, Packing
 from fax_bridge.email_to_fax.mail_part import MailPart, Plan, ReadMail
@@ -40,7 +41,7 @@ async def _once(mail: ReadMail, documents: Documents) -> ReadMail:
         if not entity.strip():
             parts.append(replace(part, plan=Plan.LEFT_OUT, reason="signature_part"))
             continue
-        held, heads = await asyncio.to_thread(read_unpacked, part, entity)
+        held, heads = await asyncio.to_thread(partial(read_unpacked, part, entity, unzip=mail.unzip))
         letterheads |= heads
         parts += _one_wording(held, parts) if part.packing == Packing.TNEF else held
     if len(parts) > MAX_PARTS:

@@ -38,14 +38,19 @@ def test_attachments_are_sources_in_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("maintype", "subtype"), [("application", "zip"), ("audio", "wav"), ("application", "vnd.ms-excel")]
+    ("maintype", "subtype", "reason"),
+    [
+        ("application", "zip", "zip_not_opened"),
+        ("audio", "wav", "unsupported_type"),
+        ("application", "vnd.ms-excel", "unsupported_type"),
+    ],
 )
-def test_what_cannot_be_faxed_is_refused(maintype: str, subtype: str) -> None:
+def test_what_cannot_be_faxed_is_refused(maintype: str, subtype: str, reason: str) -> None:
     """All or nothing begins here."""
     mail = EmailMessage()
     mail.set_content("metin")
     mail.add_attachment(b"PK\x03\x04", maintype=maintype, subtype=subtype, filename="x")
-    assert plans(mail)[1] == ("2", "refused", "unsupported_type")
+    assert plans(mail)[1] == ("2", "refused", reason)
 
 
 def test_a_picture_that_the_body_shows_is_no_page_of_its_own() -> None:
