@@ -9,6 +9,7 @@ from typing import Any
 
 from fax_bridge.documents import office, table, text
 from fax_bridge.documents.clean import clean
+from fax_bridge.documents.embedded import without_embedded
 from fax_bridge.documents.html import BLACK_ON_WHITE, breakable, render
 from fax_bridge.documents.image import PICTURES, pdf_of_image, png_of_image, size_of_image
 from fax_bridge.documents.job import Limits, PartKind, Task
@@ -99,10 +100,11 @@ def _pdf_of_csv(words: str, limits: Limits, paper: Paper) -> bytes:
 
 
 def _pdf_of_html(data: bytes, images: Mapping[str, bytes], limits: Limits, paper: Paper) -> bytes:
-    fragment = clean(text.decode_html(data), images=True)
+    words, embedded = without_embedded(text.decode_html(data), "page")
+    fragment = clean(words, images=True)
     if not fragment:
         raise DocumentRefused(0, "html_empty")
-    shown = {name: png_of_image(image, limits) for name, image in images.items()}
+    shown = {name: png_of_image(image, limits) for name, image in (*images.items(), *embedded.items())}
     page = f'<!DOCTYPE html><html><head><meta charset="utf-8"></head><body>{breakable(fragment)}</body></html>'
     return render(page, paper=paper, most_pages=limits.pages, images=shown, style=BLACK_ON_WHITE)
 

@@ -17,7 +17,7 @@ from fax_bridge.errors import DocumentRefused
 
 _CID = re.compile(r"""<img\b[^>]*\bsrc=["']?cid:([^"'\s>]+)""", re.IGNORECASE)
 _IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
-_OTHER_SOURCE = re.compile(r"""\bsrc=["']?\s*(?:https?:|//|data:)""", re.IGNORECASE)
+_OTHER_SOURCE = re.compile(r"""\bsrc\s*=\s*["']?\s*(?:https?:|//|data:)""", re.IGNORECASE)
 _POINT = re.compile(r"""\b(?:width|height)\s*[=:]\s*["']?\s*[012](?:px)?\b(?![.%\d])""", re.IGNORECASE)
 
 

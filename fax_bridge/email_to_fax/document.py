@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from fax_bridge.documents.embedded import without_embedded
 from fax_bridge.documents.worker import Built, Documents, PartKind, SourcePart
 from fax_bridge.email_to_fax.body import (
     Body,
@@ -172,6 +173,9 @@ def _planned(part: MailPart, bodies: Mapping[str, Body] = MappingProxyType({})) 
             kind = FateKind.FAXED
         if kind != FateKind.LEFT_OUT:
             reason = "without_quoted_original" if body.cut else "body_pictures" if shows_others(part.html) else ""
+    if part.plan == Plan.SOURCE and part.kind == PartKind.HTML:
+        page, _ = without_embedded(part.data.decode("latin-1"), "page")  # as the worker does
+        reason = "body_pictures" if shows_others(page) else ""
     return Fate(part.section, part.name, part.content_type, len(part.data), kind, reason=reason, detail=part.detail)
 
 

@@ -39,6 +39,8 @@ class MailPart:
     content_id: str = ""
     html: str = ""
     """The wording of a text part as HTML, not yet cleaned, be it used or not."""
+    embedded: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    """By the Content-IDs that stand for them in ``html``, the pictures that were written into it."""
     text: str = ""
     """The words of a ``text/plain`` part."""
     message: str = TOP
@@ -77,9 +79,13 @@ class ReadMail:
 
     def pictures_of(self, message: str) -> Mapping[str, bytes]:
         """By their Content-ID, the pictures that the body may show."""
-        return {
-            part.content_id: part.data for part in self.parts if part.plan == Plan.PICTURE and part.message == message
-        }
+        found: dict[str, bytes] = {}
+        for part in self.parts:
+            if part.message == message and part.plan == Plan.PICTURE:
+                found[part.content_id] = part.data
+            elif part.message == message and part.plan == Plan.BODY:
+                found |= part.embedded
+        return found
 
     def showing(self, message: str, shown: set[str], cut: frozenset[str]) -> "ReadMail":
         """The same, once it is known which pictures the body really shows: the others are pages of their own.

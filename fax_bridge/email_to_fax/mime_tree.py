@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from email.message import Message
 
+from fax_bridge.documents.embedded import without_embedded
 from fax_bridge.documents.worker import Packing, PartKind
 from fax_bridge.email_to_fax.mail_part import TOP, MailPart, Plan
 from fax_bridge.email_to_fax.mail_text import (
@@ -194,9 +195,11 @@ def _leaf(
     reason: str = "",
 ) -> MailPart:
     content_type = message.get_content_type()
-    text = ""
+    text, embedded = "", dict[str, bytes]()
     if plan in {Plan.BODY, Plan.LEFT_OUT} and content_type in {"text/html", "text/plain"}:
         text = text_of(data, message)
+        if content_type == "text/html":
+            text, embedded = without_embedded(text, place.section or "1")
     if kind in {PartKind.TEXT, PartKind.CSV}:
         data = decoded(data, charset_of(message)).encode("utf-8-sig", "replace")  # the worker sees no headers
     return MailPart(
@@ -209,6 +212,7 @@ def _leaf(
         reason=reason,
         content_id=header_text(message, "Content-ID").strip("<> "),
         html=text if content_type == "text/html" else text_to_html(text),
+        embedded=embedded,
         text=text if content_type == "text/plain" else "",
         message=place.message,
         packing=packing,
