@@ -37,6 +37,13 @@ class PartKind(StrEnum):
     DOCX = "docx"
     XLSX = "xlsx"
     PPTX = "pptx"
+    DOC = "doc"
+    XLS = "xls"
+    PPT = "ppt"
+    RTF = "rtf"
+    ODT = "odt"
+    ODS = "ods"
+    ODP = "odp"
 
 
 class Packing(StrEnum):

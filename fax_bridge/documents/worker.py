@@ -39,6 +39,7 @@ from fax_bridge.documents.job import (
     SourcePart,
     TiffPage,
 )
+from fax_bridge.documents.libreoffice import MADE, NOT_INSTALLED, needs_libreoffice, refuse_what_is_none
 from fax_bridge.errors import BridgeError, DocumentRefused, Temporary
 from fax_bridge.fax import Paper, Resolution
 
@@ -62,6 +63,7 @@ _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "MALLOC_ARENA_MAX": "2",  # each arena of the C library reserves 64 MiB of the address space we are limited to
 }
+_CHILD, _OFFICE_CHILD = ("fax_bridge.documents.child",), ("fax_bridge.documents.office_child",)
 _PREFIX = "fax-bridge-document-"
 _UNLOCKED = 30
 """Seconds within which a new directory may not be locked yet."""
@@ -100,6 +102,7 @@ class Documents:
             blobs.append(data)
             return str(len(blobs) - 1)
 
+        parts = [await self._from_office(index, part) for index, part in enumerate(parts)]
         described = [
             {
                 "kind": part.kind,
@@ -111,6 +114,23 @@ class Documents:
         ]
         pdf, result = await self._do("build", {"parts": described, "paper": paper}, *blobs)
         return Built(pdf, tuple(result["pages"]), tuple(result["left_out"]))
+
+    async def _from_office(self, index: int, part: SourcePart) -> SourcePart:
+        """The part, or the PDF that LibreOffice makes of it, in a process of its own which may start programs."""
+        if not needs_libreoffice(part.kind):
+            return part
+        refuse_what_is_none(part.kind, part.data, index)
+        async with self._turns:
+            try:
+                with _directory_of_a_job() as (directory, stderr):
+                    name = f"document.{part.kind}"
+                    await _in_thread((directory / name).write_bytes, part.data)
+                    module = (*_OFFICE_CHILD, str(directory), str(os.getpid()), name)
+                    status = await _run_fresh_process(module, directory, stderr, self._limits.wall_seconds)
+                    pdf = await _in_thread(_read_office, directory, index, status)
+            except OSError as error:
+                raise Temporary(f"no document could be made: {error}") from error
+        return replace(part, kind=PartKind.PDF, data=pdf)
 
     async def unpack(self, data: bytes, packing: Packing) -> bytes:
         """The parts that a packed part holds, as a MIME entity; empty where it holds none.
@@ -182,7 +202,9 @@ class Documents:
                     await _in_thread(_sweep)
                 with _directory_of_a_job() as (directory, stderr):
                     await _in_thread(_write_request, directory, job, arguments, limits, blobs)
-                    status = await _run_fresh_process(directory, stderr, limits.wall_seconds)
+                    status = await _run_fresh_process(
+                        (*_CHILD, str(directory), str(os.getpid())), directory, stderr, limits.wall_seconds
+                    )
                     return await _in_thread(_read_reply, directory, status)
             except OSError as error:
                 raise Temporary(f"no document could be made: {error}") from error
@@ -202,13 +224,15 @@ async def _in_thread(do: Callable[..., _Result], *arguments: Any) -> _Result:
         raise
 
 
-async def _run_fresh_process(directory: Path, stderr: BinaryIO, wall_seconds: float) -> int | None:
+async def _run_fresh_process(
+    module: Sequence[str], directory: Path, stderr: BinaryIO, wall_seconds: float
+) -> int | None:
     """Let a worker do the job in ``directory``; its exit status, or ``None`` if its time ran out.
 
     Whatever ends the wait, a cancellation too, the worker and all it may have started are gone afterwards.
     """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-m", "fax_bridge.documents.child", str(directory), str(os.getpid())),
+        *(sys.executable, "-I", "-m", *module),
         cwd=directory,
         env=_ENVIRONMENT | {"HOME": str(directory), "TMPDIR": str(directory)},
         stdin=asyncio.subprocess.DEVNULL,
@@ -277,6 +301,20 @@ def _read_reply(directory: Path, status: int | None) -> tuple[bytes, Any]:
     except (ValueError, LookupError, TypeError) as error:
         raise DocumentRefused(0, "worker_crashed", f"unreadable reply: {error}") from error
     raise DocumentRefused(part, reason, detail[:_DETAIL])
+
+
+def _read_office(directory: Path, index: int, status: int | None) -> bytes:
+    """LibreOffice ends well where it made nothing, too."""
+    if status is None:
+        raise DocumentRefused(index, "worker_timeout", "no end within the allowed time")
+    if status == NOT_INSTALLED:
+        raise DocumentRefused(index, "unsupported_type", "LibreOffice is not installed")
+    try:
+        return _read(directory / MADE)
+    except FileNotFoundError as error:
+        raise DocumentRefused(index, "office_broken", _last_words(directory) or f"exit status {status}") from error
+    except ValueError as error:
+        raise DocumentRefused(index, "worker_crashed", str(error)) from error
 
 
 def _read(path: Path) -> bytes:

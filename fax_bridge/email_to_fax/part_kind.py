@@ -20,6 +20,7 @@ _MAGIC = (
     (b"MM\x00*", PartKind.TIFF),
     (b"GIF87a", PartKind.GIF),
     (b"GIF89a", PartKind.GIF),
+    (b"{\\rtf", PartKind.RTF),
 )
 _BMP = re.compile(rb"BM.{4}\0\0\0\0.{4}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL)
 """Two letters prove little: the header's length and its reserved words (BITMAPFILEHEADER) do."""
@@ -56,8 +57,22 @@ _TYPES |= {
     "application/vnd.ms-word.document.macroenabled.12": PartKind.DOCX,
     "application/vnd.ms-excel.sheet.macroenabled.12": PartKind.XLSX,
     "application/vnd.ms-powerpoint.presentation.macroenabled.12": PartKind.PPTX,
+    "application/msword": PartKind.DOC,
+    "application/vnd.ms-excel": PartKind.XLS,
+    "application/vnd.ms-powerpoint": PartKind.PPT,
+    "application/vnd.oasis.opendocument.text": PartKind.ODT,
+    "application/vnd.oasis.opendocument.spreadsheet": PartKind.ODS,
+    "application/vnd.oasis.opendocument.presentation": PartKind.ODP,
 }
+_TODAY = {PartKind.DOC: PartKind.DOCX, PartKind.XLS: PartKind.XLSX, PartKind.PPT: PartKind.PPTX}
+"""The kinds of Office before 2007, and what became of them."""
 _NAMES = {
+    "doc": PartKind.DOC,
+    "xls": PartKind.XLS,
+    "ppt": PartKind.PPT,
+    "odt": PartKind.ODT,
+    "ods": PartKind.ODS,
+    "odp": PartKind.ODP,
     "docx": PartKind.DOCX,
     "docm": PartKind.DOCX,
     "xlsx": PartKind.XLSX,
@@ -138,9 +153,23 @@ def kind_of(content_type: str, name: str, data: bytes) -> PartKind | None:
         return found
     if content_type.startswith("text/") and content_type not in _TYPES | dict.fromkeys(_NOT_PLAIN):
         return _NAMES.get(_ending(name), PartKind.TEXT)
-    if _NAMES.get(_ending(name)) == PartKind.CSV and data[:2] != b"PK":
-        return PartKind.CSV  # Windows calls every CSV file one of Excel's
-    return _TYPES.get(content_type) or (_NAMES.get(_ending(name)) if content_type not in _NOT_PLAIN else None)
+    if content_type in _NOT_PLAIN:
+        return None
+    declared, named = _TYPES.get(content_type), _NAMES.get(_ending(name))
+    if declared is None or declared in _TODAY or declared in _TODAY.values():
+        declared = named or declared  # Windows calls every CSV file one of Excel's: there the name knows
+    return _office_kind(declared, data) if declared in _TODAY else declared
+
+
+def _office_kind(declared: PartKind, data: bytes) -> PartKind:
+    """What bears the name of an old Office file: one of today's, or the HTML or text that business programs write."""
+    if data.startswith(b"PK"):
+        return _TODAY[declared]
+    if data.startswith(_OLE) or b"\0" in data:
+        return declared
+    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
+        return PartKind.HTML
+    return PartKind.CSV if declared == PartKind.XLS else PartKind.TEXT
 
 
 def kind_by_bytes(data: bytes, *, loosely: bool = False) -> PartKind | None:
