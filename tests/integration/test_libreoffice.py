@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import socket
+import tempfile
 import threading
 import time
 import zipfile
@@ -30,6 +31,13 @@ def libreoffice() -> None:
         pytest.skip("LibreOffice is not installed; scripts/ci-packages installs it")
 
 
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of this test's own for the jobs."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
 async def pdf_of(kind: PartKind, data: bytes, limits: Limits | None = None) -> bytes:
     return (await Documents(limits=limits or Limits()).build([SourcePart(kind, "", data)])).pdf
 
@@ -43,12 +51,12 @@ def sockets() -> set[Path]:
     return set(Path("/tmp").glob("OSL_PIPE_*"))
 
 
-def running() -> list[str]:
-    """LibreOffice's processes."""
+def running(temporary: Path) -> list[str]:
+    """LibreOffice's processes whose job lies there."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and b"soffice" in (entry / "cmdline").read_bytes():
+            if entry.name.isdigit() and bytes(temporary) in (entry / "cmdline").read_bytes():
                 found.append(entry.name)
         except OSError:
             continue
@@ -70,14 +78,14 @@ def running() -> list[str]:
         ("list.xls", ("Ürün Adet Fiyat", "Vida ş39 39 58.5")),
     ],
 )
-async def test_an_old_file_becomes_pages_with_all_its_words(name: str, words: tuple[str, ...]) -> None:
+async def test_an_old_file_becomes_pages_with_all_its_words(name: str, words: tuple[str, ...], temporary: Path) -> None:
     """Headers, footers, tables, every sheet; and nothing of LibreOffice stays behind."""
     path = SAMPLES / name
     before = sockets()
     found = " ".join(texts(await pdf_of(PartKind(path.suffix[1:]), path.read_bytes())))
     assert [each for each in words if each not in found] == []
     assert sockets() <= before
-    assert running() == []
+    assert running(temporary) == []
 
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -103,7 +111,7 @@ async def test_a_file_that_cannot_be_opened_is_refused(kind: PartKind, data: byt
     assert refused.value.reason == reason
 
 
-async def test_its_time_is_limited_and_its_processes_go_with_it() -> None:
+async def test_its_time_is_limited_and_its_processes_go_with_it(temporary: Path) -> None:
     """Killed as a group, and with it what it started."""
     began = time.monotonic()
     with pytest.raises(DocumentRefused) as refused:
@@ -111,10 +119,10 @@ async def test_its_time_is_limited_and_its_processes_go_with_it() -> None:
     assert refused.value.reason == "worker_timeout"
     assert time.monotonic() - began < 5
     for _ in range(50):  # the group is killed at once; the kernel may take a moment
-        if not running():
+        if not running(temporary):
             break
         await asyncio.sleep(0.05)
-    assert running() == []
+    assert running(temporary) == []
 
 
 # --- what it cannot reach --------------------------------------------------------------------------------
