@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.cover import cover_html
 from fax_bridge.email_to_fax.document import Prepared, Unfaxable, prepare
+from fax_bridge.email_to_fax.mail_text import TOLERANT, header_text
 from fax_bridge.email_to_fax.options import LocalPart, OptionFault, read_address, read_header
-from fax_bridge.email_to_fax.read import TOLERANT, header_text, read_mail
+from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.email_to_fax.send_time import DAY_MS, Clock
 from fax_bridge.fax import Instant, Language, Paper, Resolution, now
 from fax_bridge.mail.words import Words

@@ -347,6 +347,15 @@ class Reports(Section):
     timezone: Zone = "Europe/Istanbul"
 
 
+class Reading(Section):
+    """What of a mail is faxed."""
+
+    quoted_original: Literal["cut", "keep"] = "cut"
+    """In a reply to a report or a received fax of ours: the quoted original, our picture and our PDF."""
+    zip: Literal["refuse", "unpack"] = "refuse"
+    """Zip files: one level is unpacked, or a mail with one is refused."""
+
+
 class Sender(Section):
     """Who may send. The conditions within an entry all have to hold; the first entry that fits is taken."""
 
@@ -436,6 +445,7 @@ class Settings(BaseSettings):
     inbound: Inbound
     numbers: Numbers = Numbers()
     reports: Reports = Reports()
+    reading: Reading = Reading()
     retention: Retention = Retention()
     log: Log = Log()
     senders: tuple[Sender, ...] = Field(min_length=1)

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from fax_bridge.documents import text
+from fax_bridge.documents import office, table, text
 from fax_bridge.documents.clean import clean
+from fax_bridge.documents.embedded import without_embedded
 from fax_bridge.documents.html import BLACK_ON_WHITE, breakable, render
-from fax_bridge.documents.image import pdf_of_image, png_of_image
+from fax_bridge.documents.image import PICTURES, pdf_of_image, png_of_image, size_of_image
 from fax_bridge.documents.job import Limits, PartKind, Task
 from fax_bridge.documents.pdf import Merger
 from fax_bridge.documents.pdfium import Canvas, draw, opened
@@ -18,6 +19,10 @@ from fax_bridge.documents.tiff import pdf_of_whole_tiff
 from fax_bridge.errors import DocumentRefused
 from fax_bridge.fax import Paper
 
+_POINT = 4
+"""Pixels across, of the picture that a mail carries to be told of its being opened, or to hold a table open."""
+_LOGO_PIXELS, _LOGO_HEIGHT = 240_000, 320
+"""No scan or photo of a page is as small: A4 at the 72 dpi of a screen has twice as many."""
 _PROOF_WIDTH = 120
 """Pixels of the small picture by which a page is proven to be drawable."""
 
@@ -25,37 +30,81 @@ _PROOF_WIDTH = 120
 def work(task: Task, arguments: dict[str, Any]) -> tuple[bytes, Any]:
     paper, parts = Paper(arguments["paper"]), arguments["parts"]
     counts: list[int] = []
-    with Merger(task.limits.pages) as merger:
+    left_out: list[str] = []
+    with Merger(task.limits.pages, paper) as merger:
         for index, part in enumerate(parts):
             task.take_in_hand(index)
             with _laid_to(index):
-                counts.append(merger.add(_pdf_of(part, task, paper)))
-        pdf = merger.finished()
-    _prove(pdf, counts, task)
-    return pdf, counts
+                left_out.append(_reason_to_leave_out(part, task))
+                counts.append(0 if left_out[-1] else merger.add(_pdf_of(part, task, paper)))
+        pdf = merger.finished() if any(counts) else b""
+    if pdf:
+        _prove(pdf, counts, task)
+    return pdf, {"pages": counts, "left_out": left_out}
+
+
+def _reason_to_leave_out(part: Mapping[str, Any], task: Task) -> str:
+    """Pictures that nobody would call a page: one that only tells that a mail was opened, and a signature's logo.
+
+    And a text that shows no others: it can go on the cover.
+    """
+    kind = PartKind(part["kind"])
+    if kind == PartKind.HTML and part["decoration"]:
+        sizes = [size_of_image(task.blob(blob), task.limits) for blob in part["images"].values()]
+        return "text_for_cover" if all(_is_logo(*size) for size in sizes) else ""
+    if kind not in PICTURES:
+        return ""
+    width, height = size_of_image(task.blob(part["data"]), task.limits)
+    if min(width, height) <= _POINT:
+        return "tracking_pixel"
+    return "inline_picture_unreferenced" if part["decoration"] and _is_logo(width, height) else ""
+
+
+def _is_logo(width: int, height: int) -> bool:
+    return width * height <= _LOGO_PIXELS and min(width, height) <= _LOGO_HEIGHT
 
 
 def _pdf_of(part: Mapping[str, Any], task: Task, paper: Paper) -> bytes:
     data, limits = task.blob(part["data"]), task.limits
-    match PartKind(part["kind"]):
+    kind = PartKind(part["kind"])
+    if kind in PICTURES:
+        return pdf_of_image(data, limits, paper)
+    if kind in office.FORMATS:
+        return office.pdf_of_office(data, kind, limits)
+    match kind:
         case PartKind.PDF:
             return data
-        case PartKind.JPEG | PartKind.PNG:
-            return pdf_of_image(data, limits, paper)
         case PartKind.TIFF:
             return pdf_of_whole_tiff(data, limits)
         case PartKind.TEXT:
-            page = text.page_of(text.decode(data), most_pages=limits.pages)
-            return render(page, paper=paper, most_pages=limits.pages, style=text.STYLE)
+            return _pdf_of_text(text.decode(data), limits, paper)
+        case PartKind.CSV:
+            return _pdf_of_csv(text.decode(data), limits, paper)
         case PartKind.HTML:
             return _pdf_of_html(data, {name: task.blob(blob) for name, blob in part["images"].items()}, limits, paper)
+        case _:
+            raise DocumentRefused(0, "unsupported_type", kind)
+
+
+def _pdf_of_text(words: str, limits: Limits, paper: Paper) -> bytes:
+    page = text.page_of(words, most_pages=limits.pages)
+    return render(page, paper=paper, most_pages=limits.pages, style=text.STYLE)
+
+
+def _pdf_of_csv(words: str, limits: Limits, paper: Paper) -> bytes:
+    rows = table.rows_of(words)
+    if rows is None:
+        return _pdf_of_text(words, limits, paper)
+    page, wide = table.page_of(rows)
+    return render(breakable(page), paper=paper, most_pages=limits.pages, style=table.STYLE, on_its_side=wide)
 
 
 def _pdf_of_html(data: bytes, images: Mapping[str, bytes], limits: Limits, paper: Paper) -> bytes:
-    fragment = clean(text.decode_html(data), images=True)
+    words, embedded = without_embedded(text.decode_html(data), "page")
+    fragment = clean(words, images=True)
     if not fragment:
         raise DocumentRefused(0, "html_empty")
-    shown = {name: png_of_image(image, limits) for name, image in images.items()}
+    shown = {name: png_of_image(image, limits) for name, image in (*images.items(), *embedded.items())}
     page = f'<!DOCTYPE html><html><head><meta charset="utf-8"></head><body>{breakable(fragment)}</body></html>'
     return render(page, paper=paper, most_pages=limits.pages, images=shown, style=BLACK_ON_WHITE)
 

@@ -20,11 +20,14 @@ from fax_bridge.errors import DocumentRefused
 
 OUT_OF_MEMORY = 65
 """An allocation failed in Python; an engine in C aborts instead."""
+NICENESS = 10
+"""A document can wait a little; the dialogue with a mail server that is handing over a mail cannot."""
 BUG = 70
 
 JOBS = {
     "build": "fax_bridge.documents.build",
     "clean_html": "fax_bridge.documents.clean",
+    "unpack": "fax_bridge.documents.unpack",
     "html_to_pdf": "fax_bridge.documents.html",
     "tiff_to_pdf": "fax_bridge.documents.tiff",
     "rasterise": "fax_bridge.documents.raster",
@@ -38,7 +41,7 @@ def main(directory: Path, common: Path, parent: int) -> int:
     """``common`` is the directory of the fork server ``parent``, which every worker may read and none may change."""
     os.setsid()  # a group of its own, so that all it may start can be killed with it
     die_with(parent)
-    os.nice(10)  # a document may wait for the intake, whose clients are on the line; alone it is as fast as ever
+    os.nice(NICENESS)
     _move_into(directory)
     gc.enable()
     request = json.loads((directory / REQUEST).read_text(encoding="utf-8"))

@@ -6,6 +6,7 @@ browsers' parsing and layout take time by the square of the depth, or worse.
 """
 
 import html as entities
+import importlib
 import re
 from collections import Counter
 from typing import Any
@@ -58,7 +59,10 @@ _CID = re.compile(r"cid:[^\s\"'<>()\\]{1,250}", re.IGNORECASE)
 
 def work(task: Task, arguments: dict[str, Any]) -> tuple[bytes, Any]:
     text = task.blob("0").decode("utf-8", "replace")
-    return clean(text, images=arguments["images"]).encode(), None
+    cut, pictures = False, set[str]()
+    if arguments.get("without_quoted") and len(text) <= _LONGEST:
+        text, cut, pictures = importlib.import_module("fax_bridge.documents.quoted").without_quoted(text)
+    return clean(text, images=arguments["images"]).encode(), {"cut": cut, "pictures": sorted(pictures)}
 
 
 def clean(html: str, *, images: bool = False) -> str:

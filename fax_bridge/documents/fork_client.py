@@ -16,7 +16,7 @@ from fax_bridge.documents.fork_server import News, Order
 from fax_bridge.documents.job_directory import OwnDirectory
 from fax_bridge.errors import Temporary
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "MALLOC_ARENA_MAX": "2",  # each arena of the C library reserves 64 MiB of the address space we are limited to
 }
@@ -50,7 +50,7 @@ class ForkServer:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-m", "fax_bridge.documents.fork_server", str(home.path), str(os.getpid())),
                 cwd=home.path,
-                env=_ENVIRONMENT | {"HOME": str(home.path), "TMPDIR": str(home.path)},
+                env=ENVIRONMENT | {"HOME": str(home.path), "TMPDIR": str(home.path)},
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stderr,

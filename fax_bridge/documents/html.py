@@ -48,10 +48,18 @@ def work(task: Task, arguments: dict[str, Any]) -> tuple[bytes, Any]:
 
 
 def render(
-    html: str, *, paper: Paper, most_pages: int, images: Mapping[str, bytes] | None = None, style: str = ""
+    html: str,
+    *,
+    paper: Paper,
+    most_pages: int,
+    images: Mapping[str, bytes] | None = None,
+    style: str = "",
+    on_its_side: bool = False,
 ) -> bytes:
     """``images``: content id → PNG. Raises :class:`DocumentRefused` (``too_many_pages``, ``html_empty``)."""
-    pages, pdf = draw(html, PAPER_POINTS[paper], MARGIN, _STYLE + style, images or {}, most_pages)
+    width, height = PAPER_POINTS[paper]
+    size = (height, width) if on_its_side else (width, height)
+    pages, pdf = draw(html, size, MARGIN, _STYLE + style, images or {}, most_pages)
     if pages < 1:
         raise DocumentRefused(0, "html_empty")
     if pages > most_pages:

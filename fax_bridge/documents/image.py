@@ -1,17 +1,20 @@
-"""JPEG and PNG: a picture as a page of its own, or made harmless for its place in an HTML page.
+"""A picture as a page of its own, or made harmless for its place in an HTML page; of an animation the first frame.
 
 Pillow decodes with a fixed list of formats (its EPS reader would start Ghostscript) and after the size is
 known, so that a small file cannot unpack into gigabytes.
 """
 
+import importlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pikepdf
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from fax_bridge.documents.grey import grey, upright
-from fax_bridge.documents.job import Limits
+from fax_bridge.documents.job import Limits, PartKind
 from fax_bridge.documents.page import Place, add_page
 from fax_bridge.errors import DocumentRefused
 from fax_bridge.fax import PAPER_POINTS, Paper
@@ -28,6 +31,15 @@ _FINEST = 400.0
 _ENOUGH = (3400, 3400)
 """Pixels: A4 at that resolution, in its narrow direction."""
 _WIDEST_INLINE = 1800
+
+PICTURES = frozenset(
+    {PartKind.JPEG, PartKind.PNG, PartKind.GIF, PartKind.BMP, PartKind.WEBP, PartKind.AVIF, PartKind.HEIF}
+)
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "AVIF")
+_LOSSY = {"JPEG", "MPO", "WEBP", "AVIF", "HEIF"}
+"""MPO is a JPEG that holds further ones, as many phones write."""
+_FTYP = slice(4, 8)
+"""Where a file of the ISO base media format, AVIF or HEIF, says so (ISO/IEC 14496-12 §4.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +73,51 @@ def png_of_image(data: bytes, limits: Limits) -> bytes:
     return out.getvalue()
 
 
-def _decoded(data: bytes, limits: Limits) -> _Picture:
+def size_of_image(data: bytes, limits: Limits) -> tuple[int, int]:
+    """Width and height in pixels as stored, without decoding. Refused as above."""
+    with _opened(data, limits) as image:
+        return image.size
+
+
+@contextmanager
+def _opened(data: bytes, limits: Limits) -> Iterator[Image.Image]:
+    """The picture, not yet decoded. Refused: ``image_broken``, ``image_too_large``, also for what happens inside."""
+    if data[_FTYP] == b"ftyp":
+        _register_heif()
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+        with Image.open(io.BytesIO(data), formats=(*_FORMATS, *(("HEIF",) if "HEIF" in Image.OPEN else ()))) as image:
             width, height = image.size
             if width * height > limits.image_pixels:
                 raise DocumentRefused(0, "image_too_large", f"{width} by {height} pixels")
-            x_dpi, y_dpi = _resolution(image)
-            lossy = image.format != "PNG"
-            on_its_side = image.getexif().get(ExifTags.Base.Orientation, 1) in {5, 6, 7, 8}
-            if lossy:  # a JPEG decodes to a half or a quarter of its size at a fraction of the cost
-                image.draft("L" if image.mode in {"L", "RGB"} else None, _ENOUGH)
-            shown = grey(upright(image))
+            yield image
     except UnidentifiedImageError as error:
-        raise DocumentRefused(0, "image_broken", "it is neither JPEG nor PNG") from error
+        raise DocumentRefused(0, "image_broken", "it is no picture of a known kind") from error
     except Image.DecompressionBombError as error:
         raise DocumentRefused(0, "image_too_large", "more pixels than are safe to open") from error
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, RuntimeError) as error:
         raise DocumentRefused(0, "image_broken", str(error)) from error
+
+
+def _decoded(data: bytes, limits: Limits) -> _Picture:
+    with _opened(data, limits) as image:
+        width, height = image.size
+        x_dpi, y_dpi = _resolution(image)
+        lossy = image.format in _LOSSY
+        on_its_side = image.getexif().get(ExifTags.Base.Orientation, 1) in {5, 6, 7, 8}
+        if image.format in {"JPEG", "MPO"}:  # it decodes to a half or a quarter of its size at a fraction of the cost
+            image.draft("L" if image.mode in {"L", "RGB"} else None, _ENOUGH)
+        shown = grey(upright(image))
     wide, high = width / x_dpi * 72, height / y_dpi * 72
     return _Picture(shown, *((high, wide) if on_its_side else (wide, high)), lossy)
+
+
+def _register_heif() -> None:
+    """HEIC, as iPhones take photos, by libheif; Pillow's wheel reads its sister AVIF only."""
+    try:
+        pi_heif = importlib.import_module("pi_heif")
+    except ImportError:  # no wheel for this machine: the picture is refused as one of an unknown kind
+        return
+    pi_heif.register_heif_opener(thumbnails=False)
 
 
 def _resolution(image: Image.Image) -> tuple[float, float]:

@@ -30,7 +30,35 @@ class PartKind(StrEnum):
     PNG = "png"
     TIFF = "tiff"
     TEXT = "text"
+    CSV = "csv"
     HTML = "html"
+    GIF = "gif"
+    BMP = "bmp"
+    WEBP = "webp"
+    AVIF = "avif"
+    HEIF = "heif"
+    DOCX = "docx"
+    XLSX = "xlsx"
+    PPTX = "pptx"
+    DOC = "doc"
+    XLS = "xls"
+    PPT = "ppt"
+    RTF = "rtf"
+    ODT = "odt"
+    ODS = "ods"
+    ODP = "odp"
+
+
+class Packing(StrEnum):
+    """Parts of a mail that hold a mail's parts in another form than MIME."""
+
+    TNEF = "tnef"
+    """``winmail.dat``, as Outlook sends rich text ([MS-OXTNEF])."""
+    OUTLOOK = "outlook"
+    """A message saved from Outlook, ``.msg`` ([MS-OXMSG])."""
+    ZIP = "zip"
+    CMS = "cms"
+    """S/MIME in one piece: opaque signed, encrypted or compressed (RFC 8551 §3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +70,8 @@ class SourcePart:
     data: bytes
     images: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     """Content id without its angle brackets → picture, for HTML only (RFC 2392)."""
+    decoration: bool = False
+    """To be left out, without pages: a picture as small as a signature's, a text that shows only such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +79,20 @@ class Built:
     pdf: bytes
     pages: tuple[int, ...]
     """Pages of each part, in order; their sum is the page count of ``pdf``."""
+    left_out: tuple[str, ...] = ()
+    """Why a part has no pages: ``tracking_pixel``, ``inline_picture_unreferenced``, ``text_for_cover``; else empty.
+
+    Where all parts are left out ``pdf`` is empty.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    html: str
+    cut: bool
+    """Whether a quoted original was there and was cut."""
+    cut_pictures: frozenset[str]
+    """The Content-IDs of the pictures in it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Nothing but bytes and JSON ever crosses the border, and what lies here after a w
 was. All of this is file work, to be done off the loop.
 """
 
+import asyncio
 import contextlib
 import fcntl
 import json
@@ -13,15 +14,16 @@ import signal
 import stat
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from fax_bridge.documents.child import OUT_OF_MEMORY
 from fax_bridge.documents.job import IN_HAND, OUTPUT, REPLY, REQUEST, STDERR, Limits
 from fax_bridge.errors import BridgeError, DocumentRefused, Temporary
 
+Result = TypeVar("Result")
 _FROM_OUTSIDE = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 """Deaths that no document can cause: the service manager's and a person's."""
 _PREFIX = "fax-bridge-document-"
@@ -29,6 +31,16 @@ _UNLOCKED = 30
 """Seconds within which a new directory may not be locked yet."""
 _DETAIL = 500
 """Characters of the engine's own words that are kept."""
+
+
+async def off_loop(do: Callable[..., Result], *arguments: Any) -> Result:
+    """File work in a thread; a cancellation waits for it, so that it does not go on in a directory being removed."""
+    work = asyncio.ensure_future(asyncio.to_thread(do, *arguments))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
 
 
 class OwnDirectory:
@@ -51,7 +63,7 @@ class OwnDirectory:
     def last_words(self) -> str:
         """The end of what was written to standard error, on one line."""
         try:
-            text = _read(self.path / STDERR)[-4096:].decode("utf-8", "replace")
+            text = read_plain(self.path / STDERR)[-4096:].decode("utf-8", "replace")
         except (OSError, ValueError):  # somebody put something else in its place
             return ""
         lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -103,9 +115,9 @@ class JobDirectory(OwnDirectory):
         if status != os.EX_OK:
             raise self._cause_of_death(status)
         try:
-            answer = json.loads(_read(self.path / REPLY))
+            answer = json.loads(read_plain(self.path / REPLY))
             if "refused" not in answer:
-                return _read(self.path / OUTPUT), answer["result"]
+                return read_plain(self.path / OUTPUT), answer["result"]
             part, reason, detail = int(answer["refused"][0]), str(answer["refused"][1]), str(answer["refused"][2])
         except (ValueError, LookupError, TypeError) as error:
             raise DocumentRefused(0, "worker_crashed", f"unreadable reply: {error}") from error
@@ -118,7 +130,7 @@ class JobDirectory(OwnDirectory):
             return Temporary(f"the converter was stopped from outside by {signal.Signals(-status).name}")
         if not in_hand.exists():
             return Temporary(f"the converter cannot start: {words or f'exit status {status}'}")
-        part = int(_read(in_hand) or 0)
+        part = int(read_plain(in_hand) or 0)
         if status is None:
             return DocumentRefused(part, "worker_timeout", "no end within the allowed time")
         if status == -signal.SIGXCPU:
@@ -152,7 +164,7 @@ def _is_alive(directory: Path) -> bool:
     return False
 
 
-def _read(path: Path) -> bytes:
+def read_plain(path: Path) -> bytes:
     """A plain file's bytes. A worker in a stranger's hands may have left a link to a file of ours, or a pipe."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -18,6 +18,7 @@ _VERSION = 1
 _PATH_BENEATH = 1
 
 _EXECUTE, _WRITE, _READ, _LIST = 1, 2, 4, 8
+_MAKE_SOCKET = 1 << 9
 _EVERYTHING = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 """From this version of Landlock on, all rights over files that it knows (linux/landlock.h)."""
 _ON_FILES = _EXECUTE | _WRITE | _READ | 1 << 14
@@ -26,8 +27,10 @@ _ON_FILES = _EXECUTE | _WRITE | _READ | 1 << 14
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/dev/urandom")
 
 
-def shut_files(own: Path, readable: Iterable[Path] = ()) -> bool:
-    """From now on this process reads ``readable`` and the installed programs and has ``own``; whether the kernel can.
+def shut_files(own: Path, also: Iterable[str | Path] = (), sockets_in: Iterable[str] = ()) -> bool:
+    """From now on this process reads the installed programs and ``also``, and has ``own``; whether the kernel can.
+
+    In ``sockets_in`` it may make Unix sockets, and nothing else.
 
     Needs no_new_privs to be set. Cannot be undone.
     """
@@ -41,9 +44,10 @@ def shut_files(own: Path, readable: Iterable[Path] = ()) -> bool:
     if ruleset < 0:
         return False
     try:
-        programs = {sys.prefix, sys.base_prefix, *filter(None, sys.path), *_SYSTEM}
-        _allow(libc, ruleset, [*programs, *map(str, readable)], (_EXECUTE | _READ | _LIST) & everything)
+        readable = {sys.prefix, sys.base_prefix, *filter(None, sys.path), *_SYSTEM, *map(str, also)}
+        _allow(libc, ruleset, readable, (_EXECUTE | _READ | _LIST) & everything)
         _allow(libc, ruleset, ["/dev/null"], (_READ | _WRITE) & everything)
+        _allow(libc, ruleset, sockets_in, _MAKE_SOCKET & everything)
         _allow(libc, ruleset, [str(own)], everything)
         return bool(libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
     finally:

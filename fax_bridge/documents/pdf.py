@@ -15,7 +15,9 @@ from pikepdf import Array, Dictionary, Name, Object
 from fax_bridge.documents.form import draw_values
 from fax_bridge.documents.layers import hidden_layers, list_layers
 from fax_bridge.documents.pdfium import through_pdfium
+from fax_bridge.documents.sheet import put_on_paper
 from fax_bridge.errors import DocumentRefused
+from fax_bridge.fax import Paper
 
 _BROKEN = (pikepdf.PdfError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError)
 """What pikepdf raises over objects that are not what they should be."""
@@ -36,10 +38,11 @@ _PRINTS = 4
 
 
 class Merger:
-    """Joins PDFs page by page into one."""
+    """Joins PDFs page by page into one, each page on a sheet of ``paper``."""
 
-    def __init__(self, most_pages: int) -> None:
+    def __init__(self, most_pages: int, paper: Paper) -> None:
         self._most_pages = most_pages
+        self._paper = paper
         self._pdf = pikepdf.new()
         self._sources = ExitStack()
         self._layers: list[Object] = []
@@ -101,6 +104,8 @@ class Merger:
             self._pdf.pages.extend(source.pages)
             self._layers += map(self._pdf.copy_foreign, layers)
             self._hidden += map(self._pdf.copy_foreign, hidden)
+            for index in range(before, before + count):
+                put_on_paper(self._pdf, index, self._paper)
         except BaseException:
             del self._pdf.pages[before:]
             raise

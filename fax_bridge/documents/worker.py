@@ -4,21 +4,45 @@ A worker that dies costs its own document; one that is stopped from outside, or 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType, TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from fax_bridge.documents.fork_client import ForkServer
-from fax_bridge.documents.job import UNSHOWABLE, Built, ConvertedFax, Limits, PartKind, SourcePart, TiffPage
-from fax_bridge.documents.job_directory import JobDirectory, sweep
+from fax_bridge.documents.job import (
+    UNSHOWABLE,
+    Built,
+    Cleaned,
+    ConvertedFax,
+    Limits,
+    Packing,
+    PartKind,
+    SourcePart,
+    TiffPage,
+)
+from fax_bridge.documents.job_directory import JobDirectory, off_loop, sweep
+from fax_bridge.documents.libreoffice import needs_libreoffice
+from fax_bridge.documents.office_process import pdf_of
 from fax_bridge.errors import BridgeError, DocumentRefused, Temporary
 from fax_bridge.fax import Paper, Resolution
 
-__all__ = ["Built", "ConvertedFax", "Documents", "Limits", "PartKind", "SourcePart", "TiffPage"]
+__all__ = [
+    "Built",
+    "Cleaned",
+    "ConvertedFax",
+    "Documents",
+    "Limits",
+    "Packing",
+    "PartKind",
+    "SourcePart",
+    "TiffPage",
+]
 
 _DEFAULT_LIMITS = Limits()
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_Result = TypeVar("_Result")
+_UNPACKING = 10
+"""Seconds of processor time; a parser that needs more turns in a ring (the samples took 0.1 at the most)."""
 
 
 class Documents:
@@ -57,7 +81,9 @@ class Documents:
 
         Refused with the index of the offending part: ``pdf_password``, ``pdf_broken``, ``pdf_empty``,
         ``pdf_dynamic_form``, ``pdf_portfolio``, ``image_broken``, ``image_too_large``, ``tiff_broken``,
-        ``text_undecodable``, ``text_empty``, ``html_empty``, ``html_too_large``, ``too_many_pages``.
+        ``text_undecodable``, ``text_empty``, ``html_empty``, ``html_too_large``, ``office_password``,
+        ``office_broken``, ``office_incomplete``, ``office_too_large``, ``unsupported_type``, ``too_many_pages``.
+        A picture that is only decoration gets no pages; :attr:`Built.left_out` says why.
         """
         blobs: list[bytes] = []
 
@@ -65,16 +91,40 @@ class Documents:
             blobs.append(data)
             return str(len(blobs) - 1)
 
+        parts = [await self._from_office(index, part) for index, part in enumerate(parts)]
         described = [
             {
                 "kind": part.kind,
                 "data": blob(part.data),
                 "images": {name: blob(picture) for name, picture in part.images.items()},
+                "decoration": part.decoration,
             }
             for part in parts
         ]
-        pdf, pages = await self._do("build", {"parts": described, "paper": paper}, *blobs)
-        return Built(pdf, tuple(pages))
+        pdf, result = await self._do("build", {"parts": described, "paper": paper}, *blobs)
+        return Built(pdf, tuple(result["pages"]), tuple(result["left_out"]))
+
+    async def _from_office(self, index: int, part: SourcePart) -> SourcePart:
+        """The part, or the PDF that LibreOffice makes of it, in a process of its own which may start programs."""
+        if not needs_libreoffice(part.kind):
+            return part
+        async with self._turns:
+            pdf = await pdf_of(part.kind, part.data, index, self._limits.wall_seconds)
+        return replace(part, kind=PartKind.PDF, data=pdf)
+
+    async def unpack(self, data: bytes, packing: Packing) -> bytes:
+        """The parts that a packed part holds, as a MIME entity; empty where it holds none.
+
+        Refused: ``packed_broken``, ``mail_encrypted``, ``zip_password``, ``zip_too_large``.
+        """
+        limits = replace(self._limits, cpu_seconds=min(self._limits.cpu_seconds, _UNPACKING))
+        unpacked, _ = await self._do("unpack", {"packing": packing}, data, limits=limits)
+        return unpacked
+
+    async def clean_mail(self, html: str, *, without_quoted: bool = False) -> Cleaned:
+        """As :meth:`clean_html` with images; ``without_quoted`` first cuts the mail that is quoted in a reply."""
+        cleaned, result = await self._do("clean_html", {"images": True, "without_quoted": without_quoted}, _utf8(html))
+        return Cleaned(cleaned.decode(), result["cut"], frozenset(result["pictures"]))
 
     async def clean_html(self, html: str, *, images: bool = False) -> str:
         """A fragment for the body of a page that nothing can be loaded or run from; empty where nothing is left.
@@ -122,26 +172,29 @@ class Documents:
                 "Its fonts or its engine are damaged: install fax-bridge again."
             ) from refusal
 
-    async def _do(self, job: str, arguments: dict[str, Any], *blobs: bytes) -> tuple[bytes, Any]:
+    async def _do(
+        self, job: str, arguments: dict[str, Any], *blobs: bytes, limits: Limits | None = None
+    ) -> tuple[bytes, Any]:
+        limits = limits or self._limits
         async with self._turns:
             directory = JobDirectory()
             try:
-                await _in_thread(directory.lay_out, job, arguments, self._limits, blobs)
+                await off_loop(directory.lay_out, job, arguments, limits, blobs)
                 server = await self._fork_server()
-                status = await server.run(directory.path, self._limits.wall_seconds)
-                return await _in_thread(directory.take_reply, status)
+                status = await server.run(directory.path, limits.wall_seconds)
+                return await off_loop(directory.take_reply, status)
             except OSError as error:
                 raise Temporary(f"no document could be made: {error}") from error
             finally:
                 if directory.is_there:
-                    await _in_thread(directory.remove)
+                    await off_loop(directory.remove)
 
     async def _fork_server(self) -> ForkServer:
         """The one that runs, or a new one in the place of one that died or must not go on."""
         async with self._starting:
             if not self._swept:
                 self._swept = True
-                await _in_thread(sweep)
+                await off_loop(sweep)
             if self._server is not None and not self._server.serves:
                 await self._server.close()
                 self._server = None
@@ -152,13 +205,3 @@ class Documents:
 
 def _utf8(text: str) -> bytes:
     return UNSHOWABLE.sub("\ufffd", text).encode()
-
-
-async def _in_thread(do: Callable[..., _Result], *arguments: Any) -> _Result:
-    """File work off the loop; a cancellation waits for it, so that it does not go on in a directory being removed."""
-    work = asyncio.ensure_future(asyncio.to_thread(do, *arguments))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait([work])
-        raise

@@ -5,13 +5,22 @@ part either way, so that the report can show them.
 """
 
 import hashlib
-import html
-import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import unquote
+from types import MappingProxyType
 
+from fax_bridge.documents.embedded import without_embedded
 from fax_bridge.documents.worker import Built, Documents, PartKind, SourcePart
-from fax_bridge.email_to_fax.read import MailPart, Plan, ReadMail
+from fax_bridge.email_to_fax.body import (
+    Body,
+    BodyRefused,
+    says_something,
+    settled_bodies,
+    shows_others,
+    without_pictures,
+)
+from fax_bridge.email_to_fax.mail_part import TOP, MailPart, Plan, ReadMail
+from fax_bridge.email_to_fax.unpack import unpacked
 from fax_bridge.errors import DocumentRefused
 from fax_bridge.fax import Fate, FateKind, Paper
 
@@ -37,70 +46,106 @@ class Unfaxable:
 
 async def prepare(mail: ReadMail, documents: Documents, *, paper: Paper) -> Prepared | Unfaxable:
     """Build the document. Raises nothing for a bad mail; that is :class:`Unfaxable`."""
-    refused = [_planned(part) for part in mail.parts if part.plan == Plan.REFUSED]
+    mail = await unpacked(mail, documents)
+    refused = [part for part in mail.parts if part.plan == Plan.REFUSED]
     if refused:
         return Unfaxable(refused[0].reason, refused[0].name or refused[0].content_type, _fates(mail))
     try:
-        mail, body = await _body_of(mail, documents)
-    except DocumentRefused as refusal:
-        return _refuse_body(mail, refusal)
-    fates = {part.section: _planned(part) for part in mail.parts}
-    pages = [part for part in mail.parts if part.plan == Plan.SOURCE]
-    if not pages:
-        return await _body_alone(mail, body, fates, documents, paper)
+        mail, bodies = await settled_bodies(mail, documents)
+    except BodyRefused as refused_body:
+        return _refuse_body(mail, refused_body)
+    fates = {part.section: _planned(part, bodies) for part in mail.parts}
     try:
-        body = await documents.clean_html(body) if _CID.search(body) else body
-        built = await documents.build([_source(part) for part in pages], paper=paper)
-    except DocumentRefused as refusal:
-        part = pages[min(max(refusal.part, 0), len(pages) - 1)]
-        fates[part.section] = _refused(fates[part.section], refusal)
-        return Unfaxable(refusal.reason, part.name or part.content_type, tuple(fates.values()))
-    _number_pages(fates, pages, built)
+        made = await _built(_sources(mail, bodies), fates, documents, paper)
+        text = bodies[TOP]
+        if not made.pdf:  # only a text, or one with nothing but a signature's logos beside it: that is the document
+            if not says_something(text.html):
+                return Unfaxable("empty_mail", "", tuple(fates.values()))
+            made = await _built([_body_source(mail, TOP, text.html)], fates, documents, paper)
+    except _SourceRefused as refused_source:
+        return refused_source.outcome
+    return _prepared(made, fates, _cover_body(mail, text, fates))
+
+
+def _cover_body(mail: ReadMail, text: Body, fates: dict[str, Fate]) -> str | None:
+    """The text for the cover, which holds no pictures; ``None`` where the text is in the document, or says nothing."""
+    own = [part.section for part in mail.bodies_of(TOP)]
+    if not own or any(fates[section].kind == FateKind.FAXED for section in own):
+        return None
     for part in mail.parts:
-        if part.plan == Plan.PICTURE:
+        if part.plan == Plan.PICTURE and part.message == TOP:
             fates[part.section] = replace(fates[part.section], kind=FateKind.LEFT_OUT, reason="cover_has_no_pictures")
-        elif part.plan == Plan.BODY and not _says_something(body):
-            fates[part.section] = replace(fates[part.section], kind=FateKind.LEFT_OUT, reason="empty_body")
-    return _prepared(built, fates, body if _says_something(body) else None)
+    cover = without_pictures(text.html)
+    if says_something(cover):
+        return cover
+    for section in own:
+        fates[section] = replace(fates[section], kind=FateKind.LEFT_OUT, reason=fates[section].reason or "empty_body")
+    return None
 
 
-_CID = re.compile(r"""<img\b[^>]*\bsrc=["']?cid:([^"'\s>]+)""", re.IGNORECASE)
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What becomes pages together: one attachment, or the body parts of one message."""
+
+    part: SourcePart
+    sections: tuple[str, ...]
 
 
-async def _body_of(mail: ReadMail, documents: Documents) -> tuple[ReadMail, str]:
-    """The cleaned body, and the mail with the plans that follow from what the body really shows.
+class _SourceRefused(Exception):
+    def __init__(self, outcome: Unfaxable) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
 
-    Only a picture that is left in the cleaned body is a picture of the body; an HTML wording in which nothing
-    can be read gives way to the plain one. Raises :class:`DocumentRefused`.
+
+def _sources(mail: ReadMail, bodies: Mapping[str, Body]) -> list[_Source]:
+    """Attachments and forwarded texts, in the order of the mail.
+
+    The mail's own text is among them where it shows pictures: it goes on the cover, which can hold none, only if
+    they are no larger than a signature's.
     """
-    body = await documents.clean_html(mail.body, images=True) if mail.body else ""
-    if not _says_something(body):
-        plain = mail.in_plain_words()
-        if plain.body:
-            mail, body = plain, await documents.clean_html(plain.body)
-    shown = {unquote(html.unescape(name)) for name in _CID.findall(body)}
-    return mail.showing(shown), body
-
-
-async def _body_alone(
-    mail: ReadMail, body: str, fates: dict[str, Fate], documents: Documents, paper: Paper
-) -> Prepared | Unfaxable:
-    """A mail with only a body: the body is the document, and there is no cover."""
-    if not _says_something(body):
-        return Unfaxable("empty_mail", "", tuple(fates.values()))
-    source = SourcePart(kind=PartKind.HTML, name="", data=body.encode(), images=mail.pictures)
-    try:
-        built = await documents.build([source], paper=paper)
-    except DocumentRefused as refusal:
-        return _refuse_body(mail, refusal)
+    found: list[_Source] = []
+    begun: set[str] = set()
     for part in mail.parts:
-        if part.plan == Plan.BODY:
-            fates[part.section] = replace(
-                fates[part.section], kind=FateKind.FAXED, first_page=1, last_page=sum(built.pages)
-            )
-        elif part.plan == Plan.PICTURE:
-            fates[part.section] = replace(fates[part.section], kind=FateKind.INLINED)
-    return _prepared(built, fates, None)
+        if part.plan == Plan.SOURCE and part.kind is not None:
+            source = SourcePart(part.kind, part.name, part.data, decoration=part.decoration)
+            found.append(_Source(source, (part.section,)))
+        elif part.plan == Plan.BODY and part.message not in begun:
+            begun.add(part.message)
+            body = bodies[part.message]
+            if body.pictures if part.message == TOP else says_something(body.html):
+                found.append(_body_source(mail, part.message, body.html, decoration=part.message == TOP))
+    return found
+
+
+def _body_source(mail: ReadMail, message: str, html: str, *, decoration: bool = False) -> _Source:
+    page = mail.letterheads.get(message, "") + html
+    part = SourcePart(PartKind.HTML, "", page.encode(), images=mail.pictures_of(message), decoration=decoration)
+    return _Source(part, tuple(part.section for part in mail.bodies_of(message)))
+
+
+async def _built(sources: Sequence[_Source], fates: dict[str, Fate], documents: Documents, paper: Paper) -> Built:
+    """Build, and enter the pages of each part into its fate. Raises :class:`_SourceRefused`."""
+    if not sources:
+        return Built(b"", ())
+    try:
+        built = await documents.build([source.part for source in sources], paper=paper)
+    except DocumentRefused as refusal:
+        source = sources[min(max(refusal.part, 0), len(sources) - 1)]
+        for section in source.sections:
+            fates[section] = _refused(fates[section], refusal)
+        name = source.part.name or ("" if source.part.kind == PartKind.HTML else fates[source.sections[0]].content_type)
+        raise _SourceRefused(Unfaxable(refusal.reason, name, tuple(fates.values()))) from refusal
+    first = 1
+    for source, count, left_out in zip(sources, built.pages, built.left_out, strict=True):
+        for section in source.sections:
+            if count:
+                fates[section] = replace(
+                    fates[section], kind=FateKind.FAXED, first_page=first, last_page=first + count - 1
+                )
+            elif left_out and left_out != "text_for_cover":
+                fates[section] = replace(fates[section], kind=FateKind.LEFT_OUT, reason=left_out)
+        first += count
+    return built
 
 
 def _prepared(built: Built, fates: dict[str, Fate], cover_body: str | None) -> Prepared:
@@ -108,37 +153,30 @@ def _prepared(built: Built, fates: dict[str, Fate], cover_body: str | None) -> P
     return Prepared(built.pdf, digest, sum(built.pages), tuple(fates.values()), cover_body)
 
 
-def _source(part: MailPart) -> SourcePart:
-    if part.kind is None:
-        raise ValueError(f"part {part.section} has no kind")
-    return SourcePart(kind=part.kind, name=part.name, data=part.data)
-
-
 _PLANNED = {
     Plan.BODY: FateKind.COVER,
     Plan.SOURCE: FateKind.FAXED,
+    Plan.PACKED: FateKind.FAXED,
     Plan.PICTURE: FateKind.INLINED,
     Plan.LEFT_OUT: FateKind.LEFT_OUT,
     Plan.REFUSED: FateKind.REFUSED,
 }
 
 
-def _planned(part: MailPart) -> Fate:
-    reason = part.reason
-    if part.plan == Plan.BODY and _OTHER_PICTURE.search(part.html):
-        reason = "body_pictures"
-    return Fate(part.section, part.name, part.content_type, len(part.data), _PLANNED[part.plan], reason=reason)
-
-
-_OTHER_PICTURE = re.compile(r"""<img\b[^>]*\bsrc=["']?\s*(?:https?:|//|data:)""", re.IGNORECASE)
-"""A picture that is somewhere else, or written into the HTML: it is not shown, and the fate says so."""
-
-
-def _number_pages(fates: dict[str, Fate], pages: list[MailPart], built: Built) -> None:
-    first = 1
-    for part, count in zip(pages, built.pages, strict=True):
-        fates[part.section] = replace(fates[part.section], first_page=first, last_page=first + count - 1)
-        first += count
+def _planned(part: MailPart, bodies: Mapping[str, Body] = MappingProxyType({})) -> Fate:
+    kind, reason = _PLANNED[part.plan], part.reason
+    body = bodies.get(part.message)
+    if part.plan == Plan.BODY and body is not None:
+        if not says_something(body.html):
+            kind, reason = FateKind.LEFT_OUT, "quoted_original" if body.cut else "empty_body"
+        elif part.message != TOP:
+            kind = FateKind.FAXED
+        if kind != FateKind.LEFT_OUT:
+            reason = "without_quoted_original" if body.cut else "body_pictures" if shows_others(part.html) else ""
+    if part.plan == Plan.SOURCE and part.kind == PartKind.HTML:
+        page, _ = without_embedded(part.data.decode("latin-1"), "page")  # as the worker does
+        reason = "body_pictures" if shows_others(page) else ""
+    return Fate(part.section, part.name, part.content_type, len(part.data), kind, reason=reason, detail=part.detail)
 
 
 def _refused(fate: Fate, refusal: DocumentRefused) -> Fate:
@@ -149,14 +187,11 @@ def _fates(mail: ReadMail) -> tuple[Fate, ...]:
     return tuple(_planned(part) for part in mail.parts)
 
 
-def _refuse_body(mail: ReadMail, refusal: DocumentRefused) -> Unfaxable:
-    fates = (_refused(_planned(part), refusal) if part.plan == Plan.BODY else _planned(part) for part in mail.parts)
-    return Unfaxable(refusal.reason, "", tuple(fates))
-
-
-def _says_something(fragment: str) -> bool:
-    """Whether a person would see anything: a letter, or a picture."""
-    if _CID.search(fragment):
-        return True
-    visible = re.sub(r"<style\b.*?</style>|<[^>]*>", " ", fragment, flags=re.DOTALL)
-    return bool(html.unescape(visible).strip(" \t\r\n\u00a0\u200b\ufeff"))
+def _refuse_body(mail: ReadMail, refused: BodyRefused) -> Unfaxable:
+    fates = (
+        _refused(_planned(part), refused.why)
+        if part.plan == Plan.BODY and part.message == refused.message
+        else _planned(part)
+        for part in mail.parts
+    )
+    return Unfaxable(refused.why.reason, "", tuple(fates))

@@ -6,8 +6,9 @@ from functools import partial
 
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.document import Prepared, prepare
+from fax_bridge.email_to_fax.mail_part import ReadMail
 from fax_bridge.email_to_fax.options import OptionFault, clock_of, read_header
-from fax_bridge.email_to_fax.read import ReadMail, read_mail
+from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.eventlog import event
 from fax_bridge.fax import Fate, Paper, ResultClass, now
 from fax_bridge.settings import Settings
@@ -37,7 +38,9 @@ class Preparer:
             return
         content = await intake.content(self._store, lease.id)
         # Parsing a large mail takes long enough to be felt by every session on this loop.
-        mail = await asyncio.to_thread(read_mail, content)
+        reading = self._settings.reading
+        read = partial(read_mail, cut_quoted=reading.quoted_original == "cut", unzip=reading.zip == "unpack")
+        mail = await asyncio.to_thread(read, content)
         headers = messages.Headers(mail.subject, mail.message_id, mail.references)
         try:
             options = read_header(mail.fax_fields, clock_of(self._settings, row.accepted_at))

@@ -105,7 +105,7 @@ def test_explain_tells_why_a_mail_would_be_refused(tmp_path: Path) -> None:
     done = run("explain", str(tmp_path / "mail.eml"), "--to", "112@fax.example.com", "--json")
     facts = said(done)
     assert done.returncode == 1
-    assert facts["refused"] == {"reason": "unsupported_type", "detail": "a.zip"}
+    assert facts["refused"] == {"reason": "zip_not_opened", "detail": "a.zip"}
     assert "too short" in facts["recipients"][0]["fault"]
 
 

@@ -3,6 +3,7 @@
 import io
 from email.message import EmailMessage
 
+import pypdfium2
 import pytest
 from PIL import Image
 
@@ -65,8 +66,9 @@ async def test_an_empty_html_wording_gives_way_to_the_plain_one(html: str) -> No
     """The words are in the mail; they must be on the fax."""
     told, made = await fates(mail_with(html, plain="sipariş: 40 adet"))
     assert isinstance(made, Prepared)
-    assert told["text/plain"] == "cover"
-    assert "sipariş: 40 adet" in str(made.cover_body)
+    assert told == {"text/plain": "faxed", "text/html": "left_out", "image/png": "left_out"}
+    with pypdfium2.PdfDocument(made.pdf) as pdf:
+        assert "sipariş: 40 adet" in pdf[0].get_textpage().get_text_range()
 
 
 async def test_pictures_that_are_not_taken_are_told(documents: Documents) -> None:

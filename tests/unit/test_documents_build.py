@@ -34,11 +34,11 @@ def built(tmp_path: Path) -> Any:
             for name, picture in part.images.items():
                 images[name] = str(len(blobs))
                 blobs.append(picture)
-            described.append({"kind": part.kind, "data": str(index), "images": images})
+            described.append({"kind": part.kind, "data": str(index), "images": images, "decoration": part.decoration})
         for index, blob in enumerate(blobs):
             (tmp_path / str(index)).write_bytes(blob)
-        pdf, pages = build.work(Task(tmp_path, LIMITS), {"parts": described, "paper": paper})
-        return Built(pdf, tuple(pages))
+        pdf, result = build.work(Task(tmp_path, LIMITS), {"parts": described, "paper": paper})
+        return Built(pdf, tuple(result["pages"]), tuple(result["left_out"]))
 
     return run
 
@@ -92,6 +92,13 @@ def drawn(pdf: bytes, page: int = 0, dpi: float = 72) -> Image.Image:
     with pypdfium2.PdfDocument(pdf) as document:
         image: Image.Image = document[page].render(scale=dpi / 72).to_pil().convert("L")
         return image
+
+
+def on_sheet(image: Image.Image, width: float, height: float) -> Image.Image:
+    """Where a page smaller than A4 lies on its sheet: at the top, in the middle. Sizes in points."""
+    scale = image.width / A4[0]
+    left = (image.width - width * scale) / 2
+    return image.crop((round(left), 0, round(left + width * scale), round(height * scale)))
 
 
 def ink_box(image: Image.Image) -> tuple[int, int, int, int]:
@@ -304,7 +311,7 @@ def test_a_hidden_layer_stays_hidden(built: Any) -> None:
     ]
     made = built(*(part(PartKind.PDF, data) for data, _ in cases))
     for number, (_, (upper_left, lower_right)) in enumerate(cases):
-        image = drawn(made.pdf, number)
+        image = on_sheet(drawn(made.pdf, number), 200, 200)
         assert (darkness(image, (10, 10, 90, 90)) > 0.9) == upper_left, number
         assert (darkness(image, (110, 110, 190, 190)) > 0.9) == lower_right, number
 
@@ -382,7 +389,7 @@ def test_a_filled_form_shows_its_values_turkish_ones_too(built: Any) -> None:
     for value in ("Ayşe Yıldız, ĞİÇ", "İstanbul", "sağda", "birinci satır", "ikinci satır", "✔"):
         assert value in text
     assert "34" not in text
-    image = drawn(made.pdf, dpi=144)
+    image = on_sheet(drawn(made.pdf, dpi=144), 400, 300)
     for number in range(5):
         top = 2 * (20 + 50 * number)
         assert darkness(image, (100, top, 700, top + 60)) > 0.001
@@ -401,7 +408,7 @@ def test_a_form_whose_values_are_drawn_already_is_left_as_it_looks(built: Any) -
         own = saved(pdf)
     made = built(part(PartKind.PDF, own))
     assert texts(made.pdf)[0].strip() == ""
-    assert ink_box(drawn(made.pdf)) == pytest.approx((50, 20, 200, 50), abs=1)
+    assert ink_box(on_sheet(drawn(made.pdf), 400, 300)) == pytest.approx((50, 20, 200, 50), abs=1)
 
 
 def test_a_long_value_is_made_smaller_not_cut(built: Any) -> None:
@@ -410,7 +417,7 @@ def test_a_long_value_is_made_smaller_not_cut(built: Any) -> None:
     made = built(part(PartKind.PDF, form({"V": String(words), "Ff": 1 << 12}, {"V": String(words[:90])})))
     text = " ".join(texts(made.pdf)[0].split())
     assert "söz59" in text
-    assert ink_box(drawn(made.pdf))[2] <= 351
+    assert ink_box(on_sheet(drawn(made.pdf), 400, 300))[2] <= 351
 
 
 def test_a_mark_of_a_reader_stays(built: Any) -> None:
@@ -423,6 +430,103 @@ def test_a_mark_of_a_reader_stays(built: Any) -> None:
         marked = saved(pdf)
     image = drawn(built(part(PartKind.PDF, marked)).pdf)
     assert darkness(image, (301, 842 - 119, 349, 842 - 101)) > 0.95
+
+
+# --- the paper -------------------------------------------------------------------------------------------
+
+
+def shaped(width: float, height: float, **entries: Any) -> bytes:
+    """A page with a circle in its middle and a black square at its upper left; its box begins at (30, 40)."""
+    with pikepdf.new() as pdf:
+        page = pdf.add_blank_page(page_size=(10, 10))
+        page.MediaBox = Array([30, 40, 30 + width, 40 + height])
+        radius, square = min(width, height) / 4, min(width, height) / 10
+        x, y, k = 30 + width / 2, 40 + height / 2, radius * 0.5523
+        r = radius
+        page.Contents = pdf.make_stream(
+            f"30 {40 + height - square} {square} {square} re f {x + r} {y} m "
+            f"{x + r} {y + k} {x + k} {y + r} {x} {y + r} c {x - k} {y + r} {x - r} {y + k} {x - r} {y} c "
+            f"{x - r} {y - k} {x - k} {y - r} {x} {y - r} c {x + k} {y - r} {x + r} {y - k} {x + r} {y} c f".encode()
+        )
+        for name, value in entries.items():
+            page.obj[f"/{name}"] = value
+        return saved(pdf)
+
+
+SHAPES: dict[str, tuple[bytes, float, str]] = {
+    # the page, how much larger or smaller it is on the sheet, and the corner that holds the square
+    "A4": (shaped(595.276, 841.89), 1, "upper left"),
+    "letter": (shaped(612, 792), 1, "upper left"),
+    "A5": (shaped(420, 595), 1, "upper left"),
+    "a receipt": (shaped(200, 500), 1, "upper left"),
+    "A3": (shaped(842, 1191), 0.707, "upper left"),
+    "a drawing": (shaped(2384, 3370), 0.2497, "upper left"),
+    "too long": (shaped(500, 4000), 0.2105, "upper left"),
+    "A4 on its side": (shaped(842, 595), 1, "upper right"),
+    "A3 on its side": (shaped(1191, 842), 0.707, "upper right"),
+    "a small label on its side": (shaped(300, 100), 1, "upper left"),
+    "turned by a quarter": (shaped(842, 595, Rotate=90), 1, "upper right"),
+    "turned by three quarters": (shaped(842, 595, Rotate=270), 1, "lower left"),
+    "turned to its side": (shaped(595, 842, Rotate=90), 1, "lower right"),
+    "upside down": (shaped(595, 842, Rotate=180), 1, "lower right"),
+    "in units of half an inch": (shaped(16.5, 23.4, UserUnit=36), 1, "upper left"),
+    "corners the other way round": (shaped(420, 595, MediaBox=Array([450, 635, 30, 40])), 1, "upper left"),
+    "a box without an area": (shaped(612, 792, CropBox=Array([0, 0, 0, 0])), 1, "upper left"),
+    "three million points": (shaped(3_000_000, 3_000_000), 595.276 / 3e6, "upper left"),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_page_of_any_shape_is_put_on_the_paper_whole_and_in_its_proportions(built: Any, shape: str) -> None:
+    """The circle stays round and as large as the paper allows, the corner stays on the sheet."""
+    data, scale, corner = SHAPES[shape]
+    made = built(part(PartKind.PDF, data))
+    with pikepdf.open(io.BytesIO(made.pdf)) as pdf, pikepdf.open(io.BytesIO(data)) as own:
+        sheet = [float(edge) for edge in pdf.pages[0].mediabox]
+        box = [float(edge) for edge in own.pages[0].mediabox]
+    assert sheet[2] - sheet[0] == pytest.approx(A4[0], rel=0.031)
+    assert sheet[3] - sheet[1] == pytest.approx(A4[1], rel=0.031)
+    unit = 36 if shape.startswith("in units") else 1
+    diameter = min(abs(box[2] - box[0]), abs(box[3] - box[1])) / 2 * unit * scale
+    image = drawn(made.pdf, dpi=144)
+    left, top, right, bottom = ink_box(image)
+    square = diameter / 5 * 2
+    corners = {
+        "upper left": (left, top),
+        "upper right": (right - square, top),
+        "lower left": (left, bottom - square),
+        "lower right": (right - square, bottom - square),
+    }
+    x, y = corners[corner]
+    assert darkness(image, (x + 2, y + 2, x + square - 2, y + square - 2)) > 0.9
+    ImageDraw.Draw(image).rectangle((x - 2, y - 2, x + square + 2, y + square + 2), fill="white")
+    left, top, right, bottom = ink_box(image)
+    assert (right - left) / 2 == pytest.approx(diameter, rel=0.02, abs=1)
+    assert (bottom - top) / 2 == pytest.approx(diameter, rel=0.02, abs=1)
+
+
+def test_what_a_page_hides_beside_its_box_stays_hidden(built: Any) -> None:
+    """A larger sheet must not show what was cut away: printers' marks, or a part that a person cropped off."""
+    hiding = shaped(842, 1191, CropBox=Array([100, 100, 300, 300]))
+    image = drawn(built(part(PartKind.PDF, hiding)).pdf)
+    whole = shaped(842, 1191)
+    assert darkness(drawn(built(part(PartKind.PDF, whole)).pdf), (0, 0, *A4)) > 0.05
+    assert darkness(image, (0, 205, *A4)) == 0
+
+
+def test_a_note_of_a_reader_that_has_no_picture_of_its_own_is_not_lost(built: Any) -> None:
+    """It is drawn by whoever shows the page, so the page is left as it is."""
+    with pikepdf.open(io.BytesIO(shaped(842, 1191))) as pdf:
+        pdf.pages[0].Annots = Array(
+            [
+                Dictionary(
+                    Type=Name.Annot, Subtype=Name.Square, Rect=[600, 100, 700, 200], F=4, C=[0, 0, 0], IC=[0, 0, 0]
+                )
+            ]
+        )
+        noted = saved(pdf)
+    image = drawn(built(part(PartKind.PDF, noted)).pdf)
+    assert darkness(image, (600 - 30 + 10, 1191 - 160 + 45, 690 - 30, 1191 - 65)) > 0.9
 
 
 # --- pictures --------------------------------------------------------------------------------------------
@@ -522,6 +626,41 @@ def test_a_scan_of_the_sheet_itself_gets_no_margin(built: Any) -> None:
         assert pdf.pages[0].resources.XObject["/Im"].Filter == Name.CCITTFaxDecode
 
 
+WHITE = Image.new("RGB", (400, 800), "white")
+FORMATS: dict[PartKind, list[bytes]] = {
+    PartKind.GIF: [picture_bytes(arrow(), "GIF"), picture_bytes(arrow(), "GIF", save_all=True, append_images=[WHITE])],
+    PartKind.BMP: [picture_bytes(arrow(), "BMP"), picture_bytes(arrow(mode="1"), "BMP")],
+    PartKind.WEBP: [
+        picture_bytes(arrow(), "WEBP"),
+        picture_bytes(arrow().convert("RGBA"), "WEBP", save_all=True, append_images=[WHITE.convert("RGBA")]),
+    ],
+    PartKind.AVIF: [picture_bytes(arrow(), "AVIF", quality=90)],
+    PartKind.PNG: [picture_bytes(arrow(), "PNG", save_all=True, append_images=[WHITE])],
+    PartKind.JPEG: [picture_bytes(arrow(), "MPO", save_all=True, append_images=[WHITE], quality=90)],
+}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_picture_of_any_known_format_is_faxed_and_of_several_the_first(built: Any, kind: PartKind) -> None:
+    """GIF, BMP, WebP, AVIF; the first frame of an animation, the first picture of a phone's MPO."""
+    for data in FORMATS[kind]:
+        image = drawn(built(part(kind, data)).pdf)
+        left, top, right, bottom = ink_box(image)
+        assert (bottom - top) / (right - left) == pytest.approx(2, rel=0.03)
+        assert darkness(image, (left + 4, top + 4, right - 4, bottom - 4)) > 0.95
+
+
+def test_a_logo_is_left_out_and_a_point_too_and_the_reason_is_told(built: Any) -> None:
+    """Only where the mail's reader says that nobody attached it; a point is never a page."""
+    logo, point = (picture_bytes(Image.new("L", size, 0), "PNG") for size in ((220, 70), (1, 1)))
+    page = picture_bytes(Image.new("L", (827, 1169), 0), "PNG", dpi=(100, 100))
+    decoration = [SourcePart(PartKind.PNG, "image001.png", data, decoration=True) for data in (logo, page, point)]
+    made = built(*decoration, part(PartKind.PNG, logo), part(PartKind.PNG, point))
+    assert made.pages == (0, 1, 0, 1, 0)
+    assert made.left_out == ("inline_picture_unreferenced", "", "tracking_pixel", "", "tracking_pixel")
+    assert built(decoration[0]).pdf == b""
+
+
 def test_pictures_that_lie_about_themselves_are_refused(built: Any) -> None:
     """Cut short, too large, or no picture at all."""
     photo = picture_bytes(Image.effect_noise((600, 600), 80), "JPEG")
@@ -532,7 +671,7 @@ def test_pictures_that_lie_about_themselves_are_refused(built: Any) -> None:
         (huge, "image_too_large"),
         (eps, "image_broken"),
         (b"", "image_broken"),
-        (picture_bytes(arrow(), "GIF"), "image_broken"),
+        (picture_bytes(arrow(), "PPM"), "image_broken"),
     ):
         with pytest.raises(DocumentRefused) as refused:
             built(part(PartKind.PNG, data))

@@ -180,6 +180,20 @@ async def test_a_stop_of_the_service_does_not_refuse_the_document_in_hand(docume
     assert await documents.clean_html("x") == "x"
 
 
+async def test_a_document_waits_for_the_dialogue_with_a_mail_server(documents: Documents) -> None:
+    """The converter runs at a lower priority than the daemon, whose intake has to stay quick meanwhile."""
+    job = asyncio.create_task(documents.html_to_pdf("<p>" + "some time " * 15_000))
+    worker = await worker_started()
+    wanted = min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
+    for _ in range(200):  # until the interpreter is up
+        if os.getpriority(os.PRIO_PROCESS, worker) == wanted:
+            break
+        await asyncio.sleep(0.01)
+    else:
+        pytest.fail(f"the worker kept the priority {os.getpriority(os.PRIO_PROCESS, worker)}")
+    assert (await job).startswith(b"%PDF-")
+
+
 async def test_as_many_workers_run_at_once_as_allowed_and_no_more(documents: Documents) -> None:
     """Six documents at once are six turns, two at a time."""
     most = 0

@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fax_bridge.documents.worker import PartKind
-from fax_bridge.email_to_fax.read import Plan, read_mail, text_to_html
+from fax_bridge.email_to_fax.mail_part import Plan
+from fax_bridge.email_to_fax.mail_text import text_to_html
+from fax_bridge.email_to_fax.part_kind import kind_of
+from fax_bridge.email_to_fax.read import read_mail
 
 
 def plans(mail: EmailMessage | bytes) -> list[tuple[str, str, str]]:
@@ -36,14 +39,19 @@ def test_attachments_are_sources_in_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("maintype", "subtype"), [("application", "zip"), ("audio", "wav"), ("application", "vnd.ms-excel")]
+    ("maintype", "subtype", "reason"),
+    [
+        ("application", "zip", "zip_not_opened"),
+        ("audio", "wav", "unsupported_type"),
+        ("application", "vnd.autocad.dwg", "unsupported_type"),
+    ],
 )
-def test_what_cannot_be_faxed_is_refused(maintype: str, subtype: str) -> None:
+def test_what_cannot_be_faxed_is_refused(maintype: str, subtype: str, reason: str) -> None:
     """All or nothing begins here."""
     mail = EmailMessage()
     mail.set_content("metin")
     mail.add_attachment(b"PK\x03\x04", maintype=maintype, subtype=subtype, filename="x")
-    assert plans(mail)[1] == ("2", "refused", "unsupported_type")
+    assert plans(mail)[1] == ("2", "refused", reason)
 
 
 def test_a_picture_that_the_body_shows_is_no_page_of_its_own() -> None:
@@ -182,3 +190,33 @@ def test_what_says_nothing_on_paper_is_left_out_with_the_reason(kind: str) -> No
     mail.set_content("metin")
     mail.add_attachment(b"x", maintype=kind.split("/")[0], subtype=kind.split("/")[1], filename="x")
     assert plans(mail)[1][1] == "left_out"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "name", "data", "kind"),
+    [
+        ("application/vnd.ms-excel", "stok.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0", PartKind.XLS),
+        ("application/vnd.ms-excel", "stok.xls", b"PK\x03\x04", PartKind.XLSX),
+        ("application/vnd.ms-excel", "stok.xlsx", b"PK\x03\x04", PartKind.XLSX),
+        ("application/vnd.ms-excel", "stok.csv", b"a;b\n", PartKind.CSV),
+        ("application/vnd.ms-excel", "stok.xls", b"a\tb\n1\t2\n", PartKind.CSV),
+        ("application/octet-stream", "stok.xls", b"\xef\xbb\xbf <html><table>", PartKind.HTML),
+        ("application/msword", "mektup.doc", b"{\\rtf1\\ansi", PartKind.RTF),
+        ("application/msword", "mektup.docx", b"PK\x03\x04", PartKind.DOCX),
+        ("application/zip", "mektup.docx", b"PK\x03\x04", PartKind.DOCX),
+        ("text/rtf", "mektup.rtf", b"{\\rtf1\\ansi", PartKind.RTF),
+        ("application/octet-stream", "resim", b"GIF89a", PartKind.GIF),
+        ("image/jpeg", "x.jpg", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", PartKind.HEIF),
+        ("application/octet-stream", "x", b"RIFF\0\0\0\0WEBPVP8 ", PartKind.WEBP),
+        ("application/octet-stream", "x", b"BMx not a bitmap", None),
+        ("text/x-log", "", b"satir", PartKind.TEXT),
+        ("text/plain", "a.txt", b"see the %PDF- header", PartKind.TEXT),
+        ("application/octet-stream", "a.bin", b"\r\njunk %PDF-1.4", PartKind.PDF),
+        ("audio/amr", "ses.amr", b"#!AMR", None),
+    ],
+)
+def test_a_part_is_what_its_bytes_say_then_its_type_then_its_name(
+    content_type: str, name: str, data: bytes, kind: PartKind | None
+) -> None:
+    """Business programs call HTML and text a workbook, and Windows calls everything Excel's."""
+    assert kind_of(content_type, name, data) == kind
