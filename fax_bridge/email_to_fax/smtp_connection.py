@@ -62,6 +62,10 @@ class Decisions(Protocol):
     async def handle_exception(self, error: Exception) -> str: ...
 
 
+_FOUND: dict[type, list[str]] = {}
+"""By class of session, the names of its methods that aiosmtpd collects."""
+
+
 class Connection(SMTP):
     """From the first octet to the last; :mod:`fax_bridge.email_to_fax.smtp_session` adds the commands."""
 
@@ -103,6 +107,13 @@ class Connection(SMTP):
         self._closing = False
         self._retired = False
         self._faults_left = MAX_FAULTS
+
+    def __dir__(self) -> list[str]:
+        """aiosmtpd looks through all of it, twice, at each connection; these are what it finds."""
+        kind = type(self)
+        if kind not in _FOUND:
+            _FOUND[kind] = [name for name in dir(kind) if name.startswith(("smtp_", "auth_"))]
+        return _FOUND[kind]
 
     # --- the connection -------------------------------------------------------------------------------
 
