@@ -20,9 +20,6 @@ from fax_bridge.store.store import Store
 
 log = structlog.get_logger("smtp")
 
-MOST_HELD = 2 * intake.PIECE
-"""Bytes that wait behind a write under way before the client is made to wait."""
-
 TOO_LARGE = "552 5.3.4 the mail is larger than {limit} bytes"
 BARE_NEWLINE = "550 5.6.0 the mail has a CR or LF that stands alone"
 LOCAL_ERROR = "451 4.3.0 local error, try again later"
@@ -45,8 +42,11 @@ class Incoming:
         self._store = store
         self._settings = settings
         self._held = bytearray()
+        """Waits; behind a write under way no more than ``_most_held`` bytes, then the client is made to wait."""
         self._writing: asyncio.Task[None] | None = None
         self._file = store.spool.begin(self.id) if store.spool else None
+        # A file takes its bytes at once; the database takes those of all sessions in turn, fewer times if more wait.
+        self._most_held = intake.PIECE if self._file else 2 * intake.PIECE
         self._newlines = BareNewlines() if settings.bare_newline == "reject" else None
 
     async def add(self, data: bytes | bytearray) -> None:
@@ -62,7 +62,7 @@ class Incoming:
         self._held += data
         due = self.size > self._settings.spool_memory and len(self._held) >= intake.PIECE
         # While one write is under way the next one grows: a busy store gets fewer and larger ones.
-        if due and (self._writing is None or self._writing.done() or len(self._held) >= MOST_HELD):
+        if due and (self._writing is None or self._writing.done() or len(self._held) >= self._most_held):
             await self._spill()
 
     async def finish(self) -> bytes:

@@ -21,7 +21,7 @@ from fax_bridge.settings import Settings
 
 log = structlog.get_logger("smtp")
 
-AHEAD = 256 * 1024
+AHEAD = 64 * 1024
 """Bytes that may wait to be looked at; a client that sends more waits for us."""
 LONGEST_LINE = 64 * 1024
 """Octets that are waited through for a line end; a client that sends more is no mail server."""
