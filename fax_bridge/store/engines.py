@@ -16,8 +16,9 @@ from sqlalchemy.pool import StaticPool
 
 from fax_bridge.errors import BridgeError
 
-LOG_KEPT = 64 * 1024 * 1024
-"""Bytes that SQLite's log may keep on the disk once it begins anew; a burst may make it longer for a while."""
+LOG_PAGES = 4000
+"""Pages (16 MB) of SQLite's log at which the writer moves them itself. Left to grow, the log can take the last room on a
+disk, and then nothing can be moved out of it any more."""
 
 log = structlog.get_logger("store")
 
@@ -108,10 +109,10 @@ def _set_pragmas(dbapi_connection: Any, _record: object) -> None:
 
 
 def _leave_checkpoints(dbapi_connection: Any, _record: object) -> None:
-    """The daemon's writer leaves them to :mod:`fax_bridge.store.checkpoints`; a command beside it cares for its own."""
+    """The daemon's writer leaves most to :mod:`fax_bridge.store.checkpoints`; a command beside it cares for its own."""
     cursor = dbapi_connection.cursor()
-    cursor.execute("PRAGMA wal_autocheckpoint=0")
-    cursor.execute(f"PRAGMA journal_size_limit={LOG_KEPT}")
+    cursor.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
+    cursor.execute(f"PRAGMA journal_size_limit={LOG_PAGES * 4096}")
     cursor.close()
 
 

@@ -52,7 +52,7 @@ class SmallFiles:
     """The daemon may make no larger file (RLIMIT_FSIZE): the disk has room, and a write fails all the same."""
 
     directory: Path
-    mail_is_told = "451"  # after its DATA: nothing but the write could tell
+    mail_is_told = "452"  # after its DATA: nothing but the write could tell
 
     def fill(self, node: Node) -> None:
         resource.prlimit(node.pid, resource.RLIMIT_FSIZE, (MOST, resource.RLIM_INFINITY))
@@ -85,7 +85,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 async def test_a_full_disk_puts_off_mail_and_pushes_and_loses_nothing(
     tmp_path: Path, disk: SmallDisk | SmallFiles, sandbox: Sandbox
 ) -> None:
-    """452 or 451 and 503, no success that is not on disk; with room again everything goes on by itself."""
+    """452 and 503, no success that is not on disk; with room again everything goes on by itself."""
     where = replace(place(tmp_path, f"sqlite:///{disk.directory}/fax-bridge.db", sandbox.url), min_free_bytes=1_000_000)
     sandbox.notify_url = where.push_url
     node = Node(where, lease_ms=LEASE_MS)
@@ -106,7 +106,7 @@ async def test_a_full_disk_puts_off_mail_and_pushes_and_loses_nothing(
             pushes.append(push_from(traffic.number(), len(pushes), trailing=LARGE))
             group.create_task(traffic.deliver(mails[-1]))
             group.create_task(traffic.give(pushes[-1]))
-            # The room is looked at once a second: a mail before the next look is put off with 451 after its DATA.
+            # The room is looked at once a second: a mail before the next look is put off after its DATA.
             await _seen(lambda: (mails[-1].refusal[:3], pushes[-1].refusal) == (disk.mail_is_told, "503"))
             await asyncio.sleep(1.0)
             assert not mails[-1].accepted
