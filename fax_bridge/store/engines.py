@@ -17,7 +17,7 @@ from sqlalchemy.pool import StaticPool
 from fax_bridge.errors import BridgeError
 
 LOG_PAGES = 4000
-"""Pages (16 MB) of SQLite's log at which the writer moves them itself. Left to grow, the log can take the last room on a
+"""Pages (16 MB) of SQLite's log at which the writer moves them itself. Left to grow, it can take all the room of a
 disk, and then nothing can be moved out of it any more."""
 
 log = structlog.get_logger("store")
