@@ -39,7 +39,8 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def pdf_of(kind: PartKind, data: bytes, limits: Limits | None = None) -> bytes:
-    return (await Documents(limits=limits or Limits()).build([SourcePart(kind, "", data)])).pdf
+    async with Documents(limits=limits or Limits()) as documents:
+        return (await documents.build([SourcePart(kind, "", data)])).pdf
 
 
 def texts(pdf: bytes) -> list[str]:

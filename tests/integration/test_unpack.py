@@ -97,7 +97,8 @@ async def test_compressed_s_mime_is_unpacked_and_a_bomb_of_it_refused(documents:
     entity = b"Content-Type: text/plain\r\n\r\nmetin"
     assert await documents.unpack(compressed(entity), Packing.CMS) == entity
     with pytest.raises(DocumentRefused) as refused:
-        await Documents(limits=Limits(output_bytes=1 << 20)).unpack(compressed(b"\0" * (5 << 20)), Packing.CMS)
+        async with Documents(limits=Limits(output_bytes=1 << 20)) as small:
+            await small.unpack(compressed(b"\0" * (5 << 20)), Packing.CMS)
     assert refused.value.reason == "packed_broken"
 
 
@@ -182,5 +183,6 @@ def lying_about_its_size() -> bytes:
 async def test_a_zip_that_cannot_be_opened_whole_is_refused(data: bytes, reason: str) -> None:
     """A password, a bomb, a lie, damage: all files or none."""
     with pytest.raises(DocumentRefused) as refused:
-        await Documents(limits=Limits(output_bytes=10_000_000)).unpack(data, Packing.ZIP)
+        async with Documents(limits=Limits(output_bytes=10_000_000)) as small:
+            await small.unpack(data, Packing.ZIP)
     assert refused.value.reason == reason

