@@ -63,6 +63,8 @@ def _is_silent(fax: dict[str, Any]) -> bool:
 async def open_books(store: Store, sandbox_url: str, mailbox: Path) -> Books:
     """``store`` is opened beside the daemon; the rows come without their large columns."""
     async with store.read() as conn:
+        if store.shared:  # all tables as they were at one moment, as SQLite shows them anyway
+            await conn.execution_options(isolation_level="REPEATABLE READ")
 
         async def rows(table: Table) -> Sequence[Row[Any]]:
             light = [column for column in table.c if column.name not in {"content", "body", "tiff"}]
