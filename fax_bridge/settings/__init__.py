@@ -1,0 +1,147 @@
+"""Every setting with its type, its default and its meaning.
+
+Settings are strict: a key that nothing reads refuses to start, because a typing error in ``networks`` must
+not open the gateway. Where they come from is in :mod:`fax_bridge.setting_sources`.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self, get_args
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fax_bridge.fax import now
+from fax_bridge.numbers import BadNumber, read_number
+from fax_bridge.quiet_hours import QuietHours, Schedule
+from fax_bridge.setting_types import Day
+from fax_bridge.settings.faxmax import Account, FaxMax, StatusMeaning
+from fax_bridge.settings.inbound import Inbound, Route
+from fax_bridge.settings.log import Log
+from fax_bridge.settings.numbers import Numbers, QuietHoursSettings
+from fax_bridge.settings.reading import Reading
+from fax_bridge.settings.relay import RelaySettings
+from fax_bridge.settings.reports import Reports
+from fax_bridge.settings.section import MASK, Section, SettingsError, masked
+from fax_bridge.settings.senders import Sender
+from fax_bridge.settings.smtp import Lmtp, Smtp
+from fax_bridge.settings.storage import Retention, StoreSettings
+from fax_bridge.settings.webhook import MIN_SECRET, Webhook
+
+__all__ = [
+    "MASK",
+    "MIN_SECRET",
+    "Account",
+    "FaxMax",
+    "Inbound",
+    "Lmtp",
+    "Log",
+    "Numbers",
+    "QuietHoursSettings",
+    "Reading",
+    "RelaySettings",
+    "Reports",
+    "Retention",
+    "Route",
+    "Section",
+    "Sender",
+    "Settings",
+    "SettingsError",
+    "Smtp",
+    "StatusMeaning",
+    "StoreSettings",
+    "Webhook",
+]
+
+
+class Settings(BaseSettings):
+    """All of it. :func:`fax_bridge.setting_sources.load` is the way to get one."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FAX_BRIDGE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+    smtp: Smtp
+    lmtp: Lmtp = Lmtp()
+    store: StoreSettings = StoreSettings()
+    faxmax: FaxMax
+    webhook: Webhook
+    relay: RelaySettings
+    inbound: Inbound
+    numbers: Numbers = Numbers()
+    reports: Reports = Reports()
+    reading: Reading = Reading()
+    retention: Retention = Retention()
+    log: Log = Log()
+    senders: tuple[Sender, ...] = Field(min_length=1)
+    routes: tuple[Route, ...] = ()
+    quiet_hours: tuple[QuietHoursSettings, ...] = ()
+    templates_dir: Path | None = None
+    """Templates found here win over those that come with the program."""
+
+    @field_validator("templates_dir")
+    @classmethod
+    def directory_exists(cls, value: Path | None) -> Path | None:
+        if value and not value.is_dir():
+            raise ValueError(f"{value} is no directory. Make it, or leave templates_dir out.")
+        return value
+
+    @model_validator(mode="after")
+    def names_agree(self) -> Self:
+        faults = []
+        for place, number in (
+            ("faxmax.cli", self.faxmax.cli),
+            *((f"faxmax.accounts.{name}.cli", own.get("cli", "")) for name, own in self.faxmax.accounts.items()),
+            *((f"senders[{i}].cli", sender.cli) for i, sender in enumerate(self.senders)),
+            *((f"routes[{i}].called", route.called) for i, route in enumerate(self.routes)),
+        ):
+            try:
+                if number or place.endswith("called"):
+                    read_number(number, self.numbers.region)
+            except BadNumber as fault:
+                faults.append(f'{place}: {fault}. Write it with its country code, e.g. "902162222525".')
+        for i, sender in enumerate(self.senders):
+            if sender.account not in self.faxmax.account_names:
+                known = ", ".join(self.faxmax.account_names)
+                faults.append(f'senders[{i}].account: there is no account "{sender.account}". Known: {known}.')
+        places = [str(listen) for listen in (*self.smtp.listen, *self.webhook.listen) if listen.port]
+        faults += [
+            f"smtp.listen / webhook.listen: {place} is given twice. Give each listener a port of its own."
+            for place in sorted({place for place in places if places.count(place) > 1})
+        ]
+        for prefix in self.schedule.without_time(now()):
+            place = f"numbers that begin with {prefix}" if prefix else "any number"
+            faults.append(f"quiet_hours: together they leave no time at all for {place}. Shorten one of them.")
+        if faults:
+            raise SettingsError(faults)
+        return self
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        days = get_args(Day)
+        return Schedule(
+            tuple(
+                QuietHours(
+                    prefix=entry.match.removeprefix("*"),
+                    start=entry.from_,
+                    end=entry.until,
+                    zone=ZoneInfo(entry.timezone or self.reports.timezone),
+                    days=frozenset(days.index(day) for day in entry.days),
+                    yields=entry.send_at_wins,
+                )
+                for entry in self.quiet_hours
+            )
+        )
+
+    def shown(self) -> dict[str, Any]:
+        """All settings for the log and for people, secrets masked."""
+        dump: dict[str, Any] = self.model_dump(mode="json", by_alias=True)
+        dump["store"]["url"] = masked(self.store.url)
+        for own in (dump["faxmax"], *dump["faxmax"]["accounts"].values()):
+            own.update({key: MASK for key in ("token", "password") if own.get(key)})
+            own.update({key: masked(own[key]) for key in ("proxy",) if own.get(key)})
+        return dump
