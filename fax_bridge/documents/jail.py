@@ -7,83 +7,44 @@ has none, the job runs without.
 
 import ctypes
 import os
-import platform
 import resource
 import signal
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 from fax_bridge.documents.job import Limits
 from fax_bridge.documents.landlock import shut_files
+from fax_bridge.documents.seccomp import REACHING_OUT, Only, no_new_privileges, shut_calls
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_SECCOMP = 22
-_PR_SET_NO_NEW_PRIVS = 38
-_SECCOMP_MODE_FILTER = 2
-
-_ALLOW = 0x7FFF0000
-_EPERM = 0x00050000 | 1
-_KILL = 0x80000000
-
-_LOAD, _EQUAL, _AT_LEAST, _BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-"""Classic BPF: load a word of ``struct seccomp_data``, three jumps, return (linux/bpf_common.h)."""
-
-_NUMBER, _ARCH, _FIRST_ARGUMENT = 0, 4, 16
 _CLONE_THREAD = 0x00010000
-_X32 = 0x40000000
 
-_ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
-"""Machine → its AUDIT_ARCH constant and its column in the table below."""
-
-_DENIED: dict[str, tuple[int | None, int | None]] = {
-    # Talking to anyone. io_uring would open sockets without these calls.
-    "socket": (41, 198),
-    "socketpair": (53, 199),
-    "connect": (42, 203),
-    "bind": (49, 200),
-    "listen": (50, 201),
-    "accept": (43, 202),
-    "accept4": (288, 242),
-    "sendto": (44, 206),
-    "sendmsg": (46, 211),
-    "sendmmsg": (307, 269),
-    "io_uring_setup": (425, 425),
+_DENIED = REACHING_OUT | {
+    # Talking to anyone.
+    "socket",
+    "socketpair",
+    "connect",
+    "bind",
+    "listen",
+    "accept",
+    "accept4",
+    "sendto",
+    "sendmsg",
+    "sendmmsg",
     # Starting programs or processes, and reaching into others.
-    "execve": (59, 221),
-    "execveat": (322, 281),
-    "fork": (57, None),
-    "vfork": (58, None),
-    "ptrace": (101, 117),
-    "process_vm_readv": (310, 270),
-    "process_vm_writev": (311, 271),
-    "kill": (62, 129),
-    "tkill": (200, 130),
-    "rt_sigqueueinfo": (129, 138),
-    "rt_tgsigqueueinfo": (297, 240),
-    "pidfd_open": (434, 434),
-    "pidfd_getfd": (438, 438),
-    "pidfd_send_signal": (424, 424),
-    "kcmp": (312, 272),
-    # The kernel's less trodden paths, which no document needs.
-    "unshare": (272, 97),
-    "setns": (308, 268),
-    "mount": (165, 40),
-    "umount2": (166, 39),
-    "chroot": (161, 51),
-    "pivot_root": (155, 41),
-    "bpf": (321, 280),
-    "perf_event_open": (298, 241),
-    "userfaultfd": (323, 282),
-    "keyctl": (250, 219),
-    "add_key": (248, 217),
-    "request_key": (249, 218),
-    "open_by_handle_at": (304, 265),
+    "execve",
+    "execveat",
+    "fork",
+    "vfork",
+    "kill",
+    "tkill",
+    "rt_sigqueueinfo",
+    "rt_tgsigqueueinfo",
+    "pidfd_open",
+    "pidfd_send_signal",
+    "kcmp",
+    "umount2",
 }
-_CLONE = (56, 220)
-_CLONE3 = (435, 435)
-_TGKILL = (234, 131)
-_PRLIMIT64 = (302, 261)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +73,7 @@ def confine(limits: Limits, own: Path, *readable: Path) -> Walls:
         resource.setrlimit(kind, (soft, hard))
     os.umask(0o077)
     libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, "prctl") or libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+    if not no_new_privileges(libc):
         return Walls(files=False, calls=False)
     return Walls(files=shut_files(own, readable), calls=_shut_calls(libc))
 
@@ -127,62 +88,11 @@ def die_with(parent: int) -> None:
 
 
 def _shut_calls(libc: ctypes.CDLL) -> bool:
-    """Install the filter; false where there is none to be had (an old kernel, another processor, some containers)."""
-    machine = _ARCHITECTURES.get(platform.machine())
-    if machine is None:
-        return False
-    program = _program(*machine, os.getpid())
-    code = ctypes.create_string_buffer(program, len(program))
+    """Threads only, no processes, no network; whether the filter stands.
 
-    class Program(ctypes.Structure):
-        """``struct sock_fprog`` (linux/filter.h)."""
-
-        _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
-
-    filled = Program(len(program) // 8, ctypes.addressof(code))
-    return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(filled), 0, 0) == 0)
-
-
-def _program(arch: int, column: int, pid: int) -> bytes:
-    """The filter: a call through another door of the kernel kills; a denied call fails with EPERM.
-
-    ``clone`` may make threads only. ``clone3`` hides its flags behind a pointer, so it is said not to exist
-    (ENOSYS), upon which the C library takes ``clone``. ``tgkill``, with which ``abort`` ends a process, and
-    ``prlimit64``, from which the C library learns the size of its stack, reach this process only.
+    ``clone3`` hides its flags behind a pointer, so it is said not to exist, upon which the C library takes ``clone``.
+    ``tgkill``, with which ``abort`` ends a process, and ``prlimit64``, from which the C library learns the size of its
+    stack, reach this process only.
     """
-    enosys = 0x00050000 | 38
-    code = [
-        _step(_LOAD, _ARCH),
-        _step(_EQUAL, arch, 1, 0),
-        _step(_RETURN, _KILL),
-        _step(_LOAD, _NUMBER),
-    ]
-    if column == 0:
-        code += [_step(_AT_LEAST, _X32, 0, 1), _step(_RETURN, _EPERM)]
-    for numbers in _DENIED.values():
-        number = numbers[column]
-        if number is not None:
-            code += [_step(_EQUAL, number, 0, 1), _step(_RETURN, _EPERM)]
-    code += [_step(_EQUAL, _CLONE3[column], 0, 1), _step(_RETURN, enosys)]
-    code += [
-        _step(_EQUAL, _CLONE[column], 0, 4),
-        _step(_LOAD, _FIRST_ARGUMENT),
-        _step(_BITS, _CLONE_THREAD, 1, 0),
-        _step(_RETURN, _EPERM),
-        _step(_RETURN, _ALLOW),
-    ]
-    for numbers, allowed in ((_TGKILL, pid), (_PRLIMIT64, 0)):
-        code += [
-            _step(_EQUAL, numbers[column], 0, 4),
-            _step(_LOAD, _FIRST_ARGUMENT),
-            _step(_EQUAL, allowed, 1, 0),
-            _step(_RETURN, _EPERM),
-            _step(_RETURN, _ALLOW),
-        ]
-    code.append(_step(_RETURN, _ALLOW))
-    return b"".join(code)
-
-
-def _step(operation: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
-    """One ``struct sock_filter``; the jumps count steps to skip."""
-    return struct.pack("=HBBI", operation, if_true, if_false, value)
+    only = (Only("clone", _CLONE_THREAD, bits=True), Only("tgkill", os.getpid()), Only("prlimit64", 0))
+    return shut_calls(libc, denied=_DENIED, only=only, absent=("clone3",))

@@ -8,12 +8,10 @@ file but the program's and the job's where the kernel has Landlock. The PDF appe
 import contextlib
 import ctypes
 import os
-import platform
 import resource
 import shutil
 import signal
 import stat
-import struct
 import sys
 import time
 from pathlib import Path
@@ -23,6 +21,7 @@ from fax_bridge.documents import typefaces
 from fax_bridge.documents.jail import die_with
 from fax_bridge.documents.landlock import shut_files
 from fax_bridge.documents.libreoffice import NOT_INSTALLED
+from fax_bridge.documents.seccomp import REACHING_OUT, Only, no_new_privileges, shut_calls
 
 _NICENESS = 10
 _MEMORY = 4 << 30
@@ -42,19 +41,7 @@ _READABLE = (
     "/opt",
 )
 
-_PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _FILTER_MODE = 22, 38, 2
-_ALLOW, _KILL, _EPERM = 0x7FFF0000, 0x80000000, 0x00050000 | 1
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_ARCH, _NUMBER, _FIRST_ARGUMENT = 4, 0, 16
-_X32 = 0x40000000
 _AF_UNIX = 1
-_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-_SOCKET = {"x86_64": 41, "aarch64": 198}
-_DENIED = {
-    # io_uring, which opens sockets without the call; ptrace and its like; the kernel's less trodden paths.
-    "x86_64": (425, 101, 310, 311, 272, 308, 165, 155, 161, 321, 298, 323, 250, 248, 249, 304, 438),
-    "aarch64": (425, 117, 270, 271, 97, 268, 40, 41, 51, 280, 241, 282, 219, 217, 218, 265, 438),
-}
 
 _PROFILE = """<?xml version="1.0" encoding="UTF-8"?>
 <oor:items xmlns:oor="http://openoffice.org/2001/registry" xmlns:xs="http://www.w3.org/2001/XMLSchema">
@@ -152,48 +139,10 @@ def _confine(directory: Path) -> None:
         resource.setrlimit(kind, (within, within))
     os.umask(0o077)
     libc = ctypes.CDLL(None, use_errno=True)
-    if hasattr(libc, "prctl") and libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
+    if no_new_privileges(libc):
         shut_files(directory, _READABLE, [_SOCKETS])
-        _shut_network(libc)
-
-
-def _shut_network(libc: ctypes.CDLL) -> None:
-    """Only sockets between its own processes; the wrapper, ``oosplash`` and ``soffice.bin`` talk over one."""
-    machine = platform.machine()
-    if machine not in _ARCHITECTURES:
-        return
-    code = [
-        _step(_LOAD, _ARCH),
-        _step(_EQUAL, _ARCHITECTURES[machine], 1, 0),
-        _step(_RETURN, _KILL),
-        _step(_LOAD, _NUMBER),
-    ]
-    if machine == "x86_64":
-        code += [_step(_AT_LEAST, _X32, 0, 1), _step(_RETURN, _EPERM)]
-    for number in _DENIED[machine]:
-        code += [_step(_EQUAL, number, 0, 1), _step(_RETURN, _EPERM)]
-    code += [
-        _step(_EQUAL, _SOCKET[machine], 0, 3),
-        _step(_LOAD, _FIRST_ARGUMENT),
-        _step(_EQUAL, _AF_UNIX, 1, 0),
-        _step(_RETURN, _EPERM),
-        _step(_RETURN, _ALLOW),
-    ]
-    program = b"".join(code)
-    held = ctypes.create_string_buffer(program, len(program))
-
-    class Program(ctypes.Structure):
-        """``struct sock_fprog`` (linux/filter.h)."""
-
-        _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
-
-    filled = Program(len(program) // 8, ctypes.addressof(held))
-    libc.prctl(_PR_SET_SECCOMP, _FILTER_MODE, ctypes.byref(filled), 0, 0)
-
-
-def _step(operation: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
-    """One ``struct sock_filter``; the jumps count steps to skip."""
-    return struct.pack("=HBBI", operation, if_true, if_false, value)
+        # Sockets between its own processes only: the wrapper, ``oosplash`` and ``soffice.bin`` talk over one.
+        shut_calls(libc, denied=REACHING_OUT, only=[Only("socket", _AF_UNIX)])
 
 
 if __name__ == "__main__":

@@ -187,7 +187,8 @@ async def test_a_job_sees_nothing_of_another(launch: Launch, temporary: Path) ->
     assert all("LEFT_BEHIND" not in seen["environ"] for seen in (mine, theirs, third))
     assert len({seen["random"] for seen in (mine, theirs, third)}) == 3
     assert len({Path(seen["temporary"]).name for seen in (mine, theirs, third)}) == 3
-    assert all(seen["own session"] and seen["niceness"] == 10 for seen in (mine, theirs, third))
+    nice = min(os.nice(0) + 10, 19)
+    assert all(seen["own session"] and seen["niceness"] == nice for seen in (mine, theirs, third))
     if has_landlock():
         assert mine["read"] == ["PermissionError"] * 2
         assert mine["write"] == ["PermissionError"] * 3
