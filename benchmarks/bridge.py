@@ -29,7 +29,7 @@ cli = "902162222525"
 listen = ["127.0.0.1:{webhook}"]
 secrets = ["{secret}"]
 [relay]
-url = "maildir://{directory}/Maildir"
+url = "{relay}"
 from = "Fax <fax@fax.example.com>"
 [inbound]
 fallback = "postmaster@example.com"
@@ -57,9 +57,13 @@ def bridge(
     *,
     module: tuple[str, ...] = ("fax_bridge",),
     faxmax: str = NOBODY,
+    relay: str = "",
     takes_mail: bool = True,
 ) -> Iterator[Bridge]:
-    """One daemon, once its ports answer. ``module``: what starts it, and its first arguments."""
+    """One daemon, once its ports answer. ``module``: what starts it, and its first arguments.
+
+    Without a ``relay`` its mails go to a Maildir.
+    """
     smtp, webhook = free_port(), free_port()
     config, log = directory / "fax-bridge.toml", directory / "fax-bridge.log"
     config.write_text(
@@ -68,7 +72,7 @@ def bridge(
             webhook=webhook,
             database=database_url,
             faxmax=faxmax,
-            directory=directory,
+            relay=relay or f"maildir://{directory}/Maildir",
             secret=SECRET,
             region=REGION,
         )
