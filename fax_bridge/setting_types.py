@@ -73,10 +73,10 @@ class UnixSocket(BaseModel):
 def _listen_or_socket(value: object) -> object:
     if not isinstance(value, str):
         return value
-    if not value.startswith("unix:"):
+    if not value.startswith(("unix:", "/")):
         return Listen.model_validate(value)
     path = Path(value.removeprefix("unix:"))
-    if not path.is_absolute() or len(bytes(path)) > 107:  # the room in sockaddr_un (unix(7))
+    if value.startswith("/") or not path.is_absolute() or len(bytes(path)) > 107:  # the room in sockaddr_un (unix(7))
         raise ValueError(f'"{value}" is no socket. Write "unix:/ABSOLUTE/PATH", at most 107 bytes of path.')
     return UnixSocket(path=path)
 
