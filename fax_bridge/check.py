@@ -74,10 +74,22 @@ def _store(settings: Settings) -> list[str]:
 
 def _templates(settings: Settings) -> list[str]:
     try:
-        Words(settings.templates_dir).check()
+        words = Words(settings.templates_dir)
+        words.check()
     except ValueError as fault:
         return [f"templates_dir: {fault}"]
-    return []
+    return missing_covers(settings, words)
+
+
+def missing_covers(settings: Settings, words: Words) -> list[str]:
+    """A line for each cover template that the settings name and nobody has."""
+    named = {"cover.template": settings.cover.template}
+    named |= {f"senders[{i}].cover_template": sender.cover_template for i, sender in enumerate(settings.senders)}
+    return [
+        f'{key}: there is no cover "{name}". Put it into templates_dir as cover/{name}.html, or name another.'
+        for key, name in named.items()
+        if name and not words.has_cover(name)
+    ]
 
 
 def _authorities(settings: Settings) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from fax_bridge import __version__
+from fax_bridge.check import missing_covers
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.expire import expire_forever, expire_held_forever
 from fax_bridge.email_to_fax.prepare import Preparer
@@ -75,6 +76,8 @@ async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[
         documents = await stack.enter_async_context(Documents())
         await documents.self_test()
         words = Words(settings.templates_dir)
+        if faults := missing_covers(settings, words):
+            raise BridgeError(" ".join(faults))
         alerts = Alerts(settings, words)
         relay = Relay.from_url(
             settings.relay.url.get_secret_value(),
@@ -84,7 +87,7 @@ async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[
         store = await Store.open(settings.store.url)
         stack.push_async_callback(store.close)
         await store.write(lambda tx: _begin(tx, settings, not store.shared))
-        submitter = Submitter(settings, store, words, alerts)
+        submitter = Submitter(settings, store, documents, words, alerts)
         workers = _workers(settings, store, documents, words, alerts, relay, submitter)
         tasks = [asyncio.create_task(w.run(), name=w.name) for w in workers]
         tasks.append(asyncio.create_task(expire_forever(store, settings.faxmax), name="expire"))

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fax_bridge.documents.worker import Documents
-from fax_bridge.email_to_fax.cover import cover_html
+from fax_bridge.email_to_fax.cover import Cover
 from fax_bridge.email_to_fax.document import Prepared, Unfaxable, prepare
 from fax_bridge.email_to_fax.mail_text import TOLERANT, header_text
 from fax_bridge.email_to_fax.options import LocalPart, OptionFault, read_address, read_header
@@ -50,15 +50,8 @@ async def explain(
     if isinstance(made, Prepared) and made.cover_body is not None:
         number = next((r["number"] for r in recipients if r["number"]), "902162222525")
         parts = {"body": made.cover_body, "subject": mail.subject, "from_name": mail.from_name}
-        cover = cover_html(
-            parts | {"from_address": mail.from_address},
-            words=Words(),
-            number=number,
-            pages=made.pages,
-            at=mail.date or now(),
-            language=language,
-            timezone=ZONE,
-        )
+        parts |= {"from_address": mail.from_address}
+        cover = Cover(parts, number, mail.date or now(), language, ZONE).html(Words(), made.pages + 1)
     facts = {
         "subject": mail.subject,
         "from": email.utils.formataddr((mail.from_name, mail.from_address)),

@@ -199,6 +199,19 @@ class Language(StrEnum):
     EN = "en"
 
 
+class CoverPolicy(StrEnum):
+    """When a fax has a cover page. What a person wrote is always faxed: on the cover, or as pages of the document."""
+
+    NEVER = "never"
+    """The text becomes pages in front of the attachments."""
+    WITH_TEXT = "with_text"
+    """Where there are a text and an attachment: the text stands on the cover. A text alone is the document."""
+    ALWAYS = "always"
+    """A text alone is still the document, and gets a cover without words; so do attachments without a text."""
+    ONLY_WITHOUT_ATTACHMENT = "only_without_attachment"
+    """A text alone gets a cover without words; beside attachments it becomes pages in front of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class MailDsn:
     """What a sender asked to be told of a whole mail (RFC 3461 §4.3, §4.4); empty where nothing was asked."""

@@ -59,10 +59,18 @@ _CID = re.compile(r"cid:[^\s\"'<>()\\]{1,250}", re.IGNORECASE)
 
 def work(task: Task, arguments: dict[str, Any]) -> tuple[bytes, Any]:
     text = task.blob("0").decode("utf-8", "replace")
-    cut, pictures = False, set[str]()
-    if arguments.get("without_quoted") and len(text) <= _LONGEST:
-        text, cut, pictures = importlib.import_module("fax_bridge.documents.quoted").without_quoted(text)
-    return clean(text, images=arguments["images"]).encode(), {"cut": cut, "pictures": sorted(pictures)}
+    quoted, signed = (False, set[str]()), (False, set[str]())
+    if len(text) <= _LONGEST:
+        if arguments.get("without_quoted"):
+            text, *quoted = importlib.import_module("fax_bridge.documents.quoted").without_quoted(text)
+        if arguments.get("without_signature"):
+            text, *signed = importlib.import_module("fax_bridge.documents.signature").without_signature(text)
+    return clean(text, images=arguments["images"]).encode(), {
+        "quoted": quoted[0],
+        "quoted_pictures": sorted(quoted[1]),
+        "signature": signed[0],
+        "signature_pictures": sorted(signed[1]),
+    }
 
 
 def clean(html: str, *, images: bool = False) -> str:

@@ -89,10 +89,12 @@ class Built:
 @dataclass(frozen=True, slots=True)
 class Cleaned:
     html: str
-    cut: bool
-    """Whether a quoted original was there and was cut."""
-    cut_pictures: frozenset[str]
-    """The Content-IDs of the pictures in it."""
+    quoted: bool
+    """Whether a quoted mail was there and was cut."""
+    signature: bool
+    """The same for a signature."""
+    cut_pictures: Mapping[str, str]
+    """The Content-IDs of the pictures in them, and in which: ``quoted`` or ``signature``."""
 
 
 @dataclass(frozen=True, slots=True)

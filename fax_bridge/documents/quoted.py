@@ -33,18 +33,14 @@ _CID = re.compile(r"cid:(.+)", re.IGNORECASE | re.DOTALL)
 
 def without_quoted(text: str) -> tuple[str, bool, set[str]]:
     """The document, whether anything was cut, and the Content-IDs of the pictures that went with it."""
-    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, huge_tree=True)
-    try:
-        root = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
-    except etree.LxmlError:  # there is nothing in it
+    root = parsed(text)
+    if root is None:
         return text, False, set()
-    if any(fault.level == etree.ErrorLevels.FATAL for fault in parser.error_log):
-        return text, False, set()  # nested beyond what the parser takes, which then drops the rest
     gone: set[str] = set()
     cut = False
     for quote in _found(root, _QUOTES):
         _cut_attribution(quote)
-        gone |= _pictures(quote)
+        gone |= pictures_in(quote)
         quote.drop_tree()
         cut = True
     for mark in _found(root, _LAST_MARKS):
@@ -52,7 +48,17 @@ def without_quoted(text: str) -> tuple[str, bool, set[str]]:
         cut = True
     if not cut:
         return text, False, set()
-    return html.tostring(root, encoding="unicode"), True, gone - _pictures(root)
+    return html.tostring(root, encoding="unicode"), True, gone - pictures_in(root)
+
+
+def parsed(text: str) -> html.HtmlElement | None:
+    """``None`` where there is nothing in it, or more than the parser takes, which then drops the rest."""
+    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, huge_tree=True)
+    try:
+        root = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
+    except etree.LxmlError:
+        return None
+    return None if any(fault.level == etree.ErrorLevels.FATAL for fault in parser.error_log) else root
 
 
 def _found(root: html.HtmlElement, paths: tuple[str, ...]) -> Iterator[html.HtmlElement]:
@@ -68,11 +74,11 @@ def _cut_from(mark: html.HtmlElement) -> set[str]:
     current = mark
     while (parent := current.getparent()) is not None and parent.tag != "html":
         for sibling in list(current.itersiblings()):
-            gone |= _pictures(sibling)
+            gone |= pictures_in(sibling)
             parent.remove(sibling)  # with the text behind it
         current.tail = None
         current = parent
-    gone |= _pictures(mark)
+    gone |= pictures_in(mark)
     mark.drop_tree()
     return gone
 
@@ -88,5 +94,6 @@ def _cut_attribution(quote: html.HtmlElement) -> None:
             before.drop_tree()
 
 
-def _pictures(element: html.HtmlElement) -> set[str]:
+def pictures_in(element: html.HtmlElement) -> set[str]:
+    """The Content-IDs that it shows."""
     return {found[1] for image in element.iter("img") if (found := _CID.fullmatch(image.get("src", "").strip()))}

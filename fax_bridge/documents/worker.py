@@ -121,10 +121,12 @@ class Documents:
         unpacked, _ = await self._do("unpack", {"packing": packing}, data, limits=limits)
         return unpacked
 
-    async def clean_mail(self, html: str, *, without_quoted: bool = False) -> Cleaned:
-        """As :meth:`clean_html` with images; ``without_quoted`` first cuts the mail that is quoted in a reply."""
-        cleaned, result = await self._do("clean_html", {"images": True, "without_quoted": without_quoted}, _utf8(html))
-        return Cleaned(cleaned.decode(), result["cut"], frozenset(result["pictures"]))
+    async def clean_mail(self, html: str, *, without_quoted: bool = False, without_signature: bool = False) -> Cleaned:
+        """As :meth:`clean_html` with images; first the mail that is quoted in a reply is cut, and the signature."""
+        wanted = {"images": True, "without_quoted": without_quoted, "without_signature": without_signature}
+        cleaned, result = await self._do("clean_html", wanted, _utf8(html))
+        pictures = {cid: kind for kind in ("signature", "quoted") for cid in result[f"{kind}_pictures"]}
+        return Cleaned(cleaned.decode(), result["quoted"], result["signature"], pictures)
 
     async def clean_html(self, html: str, *, images: bool = False) -> str:
         """A fragment for the body of a page that nothing can be loaded or run from; empty where nothing is left.

@@ -6,13 +6,16 @@ text; an HTML wording in which nothing can be read gives way to the plain one.
 
 import html
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from urllib.parse import unquote
 
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.mail_part import TOP, MailPart, Plan, ReadMail
 from fax_bridge.email_to_fax.mail_text import text_to_html
 from fax_bridge.email_to_fax.own_mail import without_quoted
+from fax_bridge.email_to_fax.signature import without_signature
 from fax_bridge.errors import DocumentRefused
 
 _CID = re.compile(r"""<img\b[^>]*\bsrc=["']?cid:([^"'\s>]+)""", re.IGNORECASE)
@@ -28,9 +31,11 @@ class Body:
     html: str = ""
     pictures: frozenset[str] = frozenset()
     """Content-IDs that it shows."""
-    cut: bool = False
-    """Whether a quoted mail of ours was cut from it."""
-    cut_pictures: frozenset[str] = frozenset()
+    cut: str = ""
+    """What was cut from it, a word: ``quoted_original`` (of ours), ``quoted_thread``, ``signature``, or
+    ``quoted_and_signature``."""
+    cut_pictures: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """By their Content-IDs, why the pictures that stood in it are left out."""
 
 
 class BodyRefused(Exception):
@@ -72,31 +77,48 @@ async def _settled(mail: ReadMail, message: str, documents: Documents) -> tuple[
 
 
 async def _cleaned(mail: ReadMail, message: str, documents: Documents) -> Body:
-    quotes_ours = mail.answers_ours and message == TOP
-    cut = False
-    if quotes_ours:
-        mail, cut = _without_quoted_text(mail)
+    quoted = signature = False
+    cuts_quoted, cuts_signature = mail.answers_ours or mail.cuts_threads, mail.cuts_signature
+    if message != TOP:  # what is passed on is passed on whole
+        cuts_quoted = cuts_signature = False
+    if cuts_signature:  # first, since it stands above what is quoted
+        mail, signature = _without(mail, without_signature)
+    if cuts_quoted:
+        mail, quoted = _without(mail, without_quoted)
     wording = mail.body_of(message)
     if not wording:
-        return Body(cut=cut)
-    cleaned = await documents.clean_mail(wording, without_quoted=quotes_ours)
+        return Body(cut=_cut_word(mail, quoted=quoted, signature=signature))
+    cleaned = await documents.clean_mail(wording, without_quoted=cuts_quoted, without_signature=cuts_signature)
+    word = _cut_word(mail, quoted=quoted or cleaned.quoted, signature=signature or cleaned.signature)
     shown = frozenset(unquote(html.unescape(name)) for name in _CID.findall(cleaned.html))
-    gone = frozenset(unquote(name) for name in cleaned.cut_pictures)
-    return Body(cleaned.html, shown, cut or cleaned.cut, gone)
+    reasons = {"quoted": _quoted_word(mail), "signature": "signature"}
+    gone = {unquote(name): reasons[where] for name, where in cleaned.cut_pictures.items()}
+    return Body(cleaned.html, shown, word, gone)
 
 
-def _without_quoted_text(mail: ReadMail) -> tuple[ReadMail, bool]:
+def _quoted_word(mail: ReadMail) -> str:
+    return "quoted_original" if mail.answers_ours else "quoted_thread"
+
+
+def _cut_word(mail: ReadMail, *, quoted: bool, signature: bool) -> str:
+    if quoted and signature:
+        return "quoted_and_signature"
+    return _quoted_word(mail) if quoted else "signature" if signature else ""
+
+
+def _without(mail: ReadMail, cut: Callable[[str], tuple[str, bool]]) -> tuple[ReadMail, bool]:
+    """The mail with this cut out of its own plain texts, and whether there was any of it."""
     found = False
 
-    def cut(part: MailPart) -> MailPart:
+    def shortened(part: MailPart) -> MailPart:
         nonlocal found
         if part.plan != Plan.BODY or part.message != TOP or part.content_type != "text/plain":
             return part
-        text, was_cut = without_quoted(part.text)
+        text, was_cut = cut(part.text)
         found = found or was_cut
-        return replace(part, html=text_to_html(text)) if was_cut else part
+        return replace(part, text=text, html=text_to_html(text)) if was_cut else part
 
-    return replace(mail, parts=tuple(map(cut, mail.parts))), found
+    return replace(mail, parts=tuple(map(shortened, mail.parts))), found
 
 
 def says_something(fragment: str) -> bool:

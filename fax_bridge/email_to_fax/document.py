@@ -22,7 +22,7 @@ from fax_bridge.email_to_fax.body import (
 from fax_bridge.email_to_fax.mail_part import TOP, MailPart, Plan, ReadMail
 from fax_bridge.email_to_fax.unpack import unpacked
 from fax_bridge.errors import DocumentRefused
-from fax_bridge.fax import Fate, FateKind, Paper
+from fax_bridge.fax import CoverPolicy, Fate, FateKind, Paper
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Prepared:
     pages: int
     fates: tuple[Fate, ...]
     cover_body: str | None
-    """Cleaned HTML for the cover; ``None``: this fax has no cover."""
+    """Cleaned HTML for the cover, empty for one without words; ``None``: this fax has no cover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,23 @@ class Unfaxable:
     fates: tuple[Fate, ...]
 
 
-async def prepare(mail: ReadMail, documents: Documents, *, paper: Paper) -> Prepared | Unfaxable:
+@dataclass(frozen=True, slots=True)
+class CoverRule:
+    policy: CoverPolicy = CoverPolicy.WITH_TEXT
+    max_bytes: int = 32_768
+    """Of the text as cleaned HTML; a longer one becomes pages of the document."""
+
+    def takes(self, text: str) -> bool:
+        """Whether the text of a mail with attachments goes on the cover."""
+        return self.policy in {CoverPolicy.WITH_TEXT, CoverPolicy.ALWAYS} and len(text.encode()) <= self.max_bytes
+
+
+DEFAULT_COVER = CoverRule()
+
+
+async def prepare(
+    mail: ReadMail, documents: Documents, *, paper: Paper, cover: CoverRule = DEFAULT_COVER
+) -> Prepared | Unfaxable:
     """Build the document. Raises nothing for a bad mail; that is :class:`Unfaxable`."""
     mail = await unpacked(mail, documents)
     refused = [part for part in mail.parts if part.plan == Plan.REFUSED]
@@ -56,15 +72,31 @@ async def prepare(mail: ReadMail, documents: Documents, *, paper: Paper) -> Prep
         return _refuse_body(mail, refused_body)
     fates = {part.section: _planned(part, bodies) for part in mail.parts}
     try:
-        made = await _built(_sources(mail, bodies), fates, documents, paper)
         text = bodies[TOP]
+        on_cover = cover.takes(text.html)
+        made = await _built(_sources(mail, bodies, on_cover=on_cover), fates, documents, paper)
+        text_alone = not made.pdf
         if not made.pdf:  # only a text, or one with nothing but a signature's logos beside it: that is the document
             if not says_something(text.html):
                 return Unfaxable("empty_mail", "", tuple(fates.values()))
             made = await _built([_body_source(mail, TOP, text.html)], fates, documents, paper)
     except _SourceRefused as refused_source:
         return refused_source.outcome
-    return _prepared(made, fates, _cover_body(mail, text, fates))
+    words = _cover_body(mail, text, fates)
+    if words is None and _wordless(cover.policy, text_alone=text_alone or not _has_others(mail, fates)):
+        words = ""
+    return _prepared(made, fates, words)
+
+
+def _wordless(policy: CoverPolicy, *, text_alone: bool) -> bool:
+    """Whether a fax whose text is not on a cover gets one without words."""
+    return policy == CoverPolicy.ALWAYS or (policy == CoverPolicy.ONLY_WITHOUT_ATTACHMENT and text_alone)
+
+
+def _has_others(mail: ReadMail, fates: Mapping[str, Fate]) -> bool:
+    """Whether anything but the mail's own text became pages."""
+    own = {part.section for part in mail.bodies_of(TOP)}
+    return any(fate.kind == FateKind.FAXED and section not in own for section, fate in fates.items())
 
 
 def _cover_body(mail: ReadMail, text: Body, fates: dict[str, Fate]) -> str | None:
@@ -97,11 +129,11 @@ class _SourceRefused(Exception):
         self.outcome = outcome
 
 
-def _sources(mail: ReadMail, bodies: Mapping[str, Body]) -> list[_Source]:
+def _sources(mail: ReadMail, bodies: Mapping[str, Body], *, on_cover: bool) -> list[_Source]:
     """Attachments and forwarded texts, in the order of the mail.
 
-    The mail's own text is among them where it shows pictures: it goes on the cover, which can hold none, only if
-    they are no larger than a signature's.
+    The mail's own text is among them where it is not meant for the cover, and where it shows pictures: it goes on the
+    cover, which can hold none, only if they are no larger than a signature's.
     """
     found: list[_Source] = []
     begun: set[str] = set()
@@ -112,8 +144,9 @@ def _sources(mail: ReadMail, bodies: Mapping[str, Body]) -> list[_Source]:
         elif part.plan == Plan.BODY and part.message not in begun:
             begun.add(part.message)
             body = bodies[part.message]
-            if body.pictures if part.message == TOP else says_something(body.html):
-                found.append(_body_source(mail, part.message, body.html, decoration=part.message == TOP))
+            may_be_cover = part.message == TOP and on_cover
+            if body.pictures if may_be_cover else says_something(body.html):
+                found.append(_body_source(mail, part.message, body.html, decoration=may_be_cover))
     return found
 
 
@@ -168,11 +201,11 @@ def _planned(part: MailPart, bodies: Mapping[str, Body] = MappingProxyType({})) 
     body = bodies.get(part.message)
     if part.plan == Plan.BODY and body is not None:
         if not says_something(body.html):
-            kind, reason = FateKind.LEFT_OUT, "quoted_original" if body.cut else "empty_body"
+            kind, reason = FateKind.LEFT_OUT, body.cut or "empty_body"
         elif part.message != TOP:
             kind = FateKind.FAXED
         if kind != FateKind.LEFT_OUT:
-            reason = "without_quoted_original" if body.cut else "body_pictures" if shows_others(part.html) else ""
+            reason = f"without_{body.cut}" if body.cut else "body_pictures" if shows_others(part.html) else ""
     if part.plan == Plan.SOURCE and part.kind == PartKind.HTML:
         page, _ = without_embedded(part.data.decode("latin-1"), "page")  # as the worker does
         reason = "body_pictures" if shows_others(page) else ""

@@ -63,6 +63,9 @@ class ReadMail:
     """By the section of a forwarded message: who wrote it to whom and when, as HTML."""
     answers_ours: bool = False
     """Whether it is a reply to a mail of ours, whose quoted original is not to be faxed."""
+    cuts_threads: bool = False
+    """Whether it is a reply whose quotations are not to be faxed."""
+    cuts_signature: bool = False
     unzip: bool = False
     """Whether zip files are opened."""
     fax_fields: tuple[tuple[str, str], ...] = ()
@@ -89,17 +92,17 @@ class ReadMail:
                 found |= part.embedded
         return found
 
-    def showing(self, message: str, shown: set[str], cut: frozenset[str]) -> "ReadMail":
+    def showing(self, message: str, shown: set[str], cut: Mapping[str, str]) -> "ReadMail":
         """The same, once it is known which pictures the body really shows: the others are pages of their own.
 
-        Both are sets of Content-IDs; those ``cut`` went with the quoted original that they stood in.
+        By their Content-IDs; those ``cut`` went with what they stood in, for that reason.
         """
 
         def settled(part: MailPart) -> MailPart:
             if part.plan != Plan.PICTURE or part.message != message or part.content_id in shown:
                 return part
             if part.content_id in cut:
-                return replace(part, plan=Plan.LEFT_OUT, reason="quoted_original")
+                return replace(part, plan=Plan.LEFT_OUT, reason=cut[part.content_id])
             return replace(part, plan=Plan.SOURCE)
 
         return replace(self, parts=tuple(map(settled, self.parts)))

@@ -32,6 +32,12 @@ def answers_ours(root: Message) -> bool:
     return bool(_OURS.fullmatch(last)) and not _PASSED_ON.match(header_text(root, "Subject").casefold())
 
 
+def is_reply(root: Message) -> bool:
+    """Whether it answers a mail, whosever, and is not one that is passed on."""
+    asked = header_text(root, "In-Reply-To") or header_text(root, "References")
+    return bool(message_ids(asked)) and not _PASSED_ON.match(header_text(root, "Subject").casefold())
+
+
 def without_ours(parts: Sequence[MailPart]) -> tuple[MailPart, ...]:
     """Our PDF and our picture, which some programs attach to the answer, are left out."""
     return tuple(
@@ -59,6 +65,17 @@ def without_quoted(text: str) -> tuple[str, bool]:
         kept.append(line)
     answer = [line for line in kept if not line.startswith(">")]
     return "\n".join(answer), len(answer) < len(lines)
+
+
+def begins_quotation(lines: Sequence[str], number: int) -> bool:
+    """Whether the mail that is answered begins in this line, be it with the words that introduce it."""
+    if lines[number].startswith(">") or _begins_original(lines, number):
+        return True
+    following = next((line for line in lines[number + 1 : number + 4] if line.strip()), "")
+    if not following.startswith(">"):
+        return False
+    words = lines[number].strip()
+    return words.endswith(":") and ("@" in words or (number > 0 and "@" in lines[number - 1]))
 
 
 def _begins_original(lines: Sequence[str], number: int) -> bool:

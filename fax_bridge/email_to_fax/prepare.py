@@ -1,16 +1,16 @@
 """The worker's step between the 250 and the POST: an accepted mail is read and made into its document."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from fax_bridge.documents.worker import Documents
-from fax_bridge.email_to_fax.document import Prepared, prepare
+from fax_bridge.email_to_fax.document import CoverRule, Prepared, prepare
 from fax_bridge.email_to_fax.mail_part import ReadMail
 from fax_bridge.email_to_fax.options import OptionFault, clock_of, read_header
 from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.eventlog import event
-from fax_bridge.fax import Fate, Paper, ResultClass, now
+from fax_bridge.fax import CoverPolicy, Fate, Paper, ResultClass, now
 from fax_bridge.settings import Settings
 from fax_bridge.store import intake, messages
 from fax_bridge.store.lease import Lease
@@ -39,7 +39,13 @@ class Preparer:
         content = await intake.content(self._store, lease.id)
         # Parsing a large mail takes long enough to be felt by every session on this loop.
         reading = self._settings.reading
-        read = partial(read_mail, cut_quoted=reading.quoted_original == "cut", unzip=reading.zip == "unpack")
+        read = partial(
+            read_mail,
+            cut_quoted=reading.quoted_original == "cut",
+            cut_threads=(row.options.get("quoted_threads") or reading.quoted_threads) == "cut",
+            cut_signature=(row.options.get("signatures") or reading.signatures) == "cut",
+            unzip=reading.zip == "unpack",
+        )
         mail = await asyncio.to_thread(read, content)
         headers = messages.Headers(mail.subject, mail.message_id, mail.references)
         try:
@@ -49,7 +55,7 @@ class Preparer:
             return
         account = self._settings.faxmax.account(row.account) if self._knows(row.account) else self._settings.faxmax
         paper = Paper(row.options.get("paper_size") or account.paper_size)
-        made = await prepare(mail, self._documents, paper=paper)
+        made = await prepare(mail, self._documents, paper=paper, cover=self._cover_rule(row.options))
         if isinstance(made, Prepared):
             await self._store.write(
                 partial(
@@ -59,7 +65,7 @@ class Preparer:
                     pdf=made.pdf,
                     sha256=made.sha256,
                     pages=made.pages,
-                    cover=_cover(mail, made.cover_body),
+                    cover=_cover(mail, made.cover_body, self._template(row.options)),
                     fates=made.fates,
                     send_at=options.send_at,
                     schedule=self._settings.schedule,
@@ -68,6 +74,13 @@ class Preparer:
             event("document", lease.id, pages=made.pages, sha256=made.sha256[:16])
         else:
             await self._refuse(lease, headers, made.fates, ": ".join(filter(None, (made.reason, made.detail))))
+
+    def _cover_rule(self, options: Mapping[str, str]) -> CoverRule:
+        cover = self._settings.cover
+        return CoverRule(CoverPolicy(options.get("cover") or cover.policy), cover.max_bytes)
+
+    def _template(self, options: Mapping[str, str]) -> str:
+        return options.get("cover_template") or self._settings.cover.template
 
     async def _refuse(self, lease: Lease, headers: messages.Headers, fates: Sequence[Fate], detail: str) -> None:
         """``detail`` begins with the reason's word."""
@@ -87,8 +100,9 @@ class Preparer:
         return account in self._settings.faxmax.account_names
 
 
-def _cover(mail: ReadMail, body: str | None) -> dict[str, str] | None:
+def _cover(mail: ReadMail, body: str | None, template: str) -> dict[str, str] | None:
     """What the cover template needs later, when each fax gets its own cover."""
     if body is None:
         return None
-    return {"body": body, "from_name": mail.from_name, "from_address": mail.from_address, "subject": mail.subject}
+    values = {"from_name": mail.from_name, "from_address": mail.from_address, "subject": mail.subject}
+    return {"body": body, "template": template, **values}

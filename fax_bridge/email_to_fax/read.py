@@ -24,7 +24,7 @@ from fax_bridge.email_to_fax.mail_text import (
     sender,
 )
 from fax_bridge.email_to_fax.mime_tree import Place, entity, forwarded
-from fax_bridge.email_to_fax.own_mail import answers_ours, without_ours
+from fax_bridge.email_to_fax.own_mail import answers_ours, is_reply, without_ours
 from fax_bridge.email_to_fax.part_kind import PICTURES
 
 MAX_PARTS = 1000
@@ -42,11 +42,18 @@ class _Costly(Exception):
     """Reading it would take longer than any mail of a person's is worth."""
 
 
-def read_mail(content: bytes, *, cut_quoted: bool = True, unzip: bool = False) -> ReadMail:
+def read_mail(
+    content: bytes,
+    *,
+    cut_quoted: bool = True,
+    cut_threads: bool = False,
+    cut_signature: bool = False,
+    unzip: bool = False,
+) -> ReadMail:
     """Read a mail (RFC 5322, RFC 2045–2049). Never raises: what is odd becomes a refused part.
 
-    ``cut_quoted``: what a reply to a mail of ours gives back of it is not to be faxed. ``unzip``: the files in a zip
-    file are parts too; else it is refused.
+    ``cut_quoted``: what a reply to a mail of ours gives back of it is not to be faxed; ``cut_threads``: nor what any
+    other reply quotes. ``unzip``: the files in a zip file are parts too; else it is refused.
     """
     letterheads: dict[str, str] = {}
     try:
@@ -68,6 +75,8 @@ def read_mail(content: bytes, *, cut_quoted: bool = True, unzip: bool = False) -
         parts=without_ours(parts) if answers else tuple(parts),
         letterheads=letterheads,
         answers_ours=answers,
+        cuts_threads=cut_threads and not answers and is_reply(root),
+        cuts_signature=cut_signature,
         unzip=unzip,
         fax_fields=tuple((k.lower(), field_text(v)) for k, v in root.items() if k.lower().startswith("x-fax-")),
     )

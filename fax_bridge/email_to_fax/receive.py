@@ -214,7 +214,15 @@ class Intake:
 
 def _options(sender: Sender) -> dict[str, str]:
     """How this sender's faxes are sent."""
-    return {"cli": sender.cli, "paper_size": sender.paper_size or "", "resolution": sender.resolution or ""}
+    return {
+        "cli": sender.cli,
+        "paper_size": sender.paper_size or "",
+        "resolution": sender.resolution or "",
+        "cover": sender.cover or "",
+        "cover_template": sender.cover_template,
+        "quoted_threads": sender.quoted_threads or "",
+        "signatures": sender.signatures or "",
+    }
 
 
 def _bind(path: Path, mode: int) -> socket.socket:

@@ -11,10 +11,11 @@ from uuid import uuid4
 
 from ulid import ULID
 
-from fax_bridge.email_to_fax.cover import cover_html
-from fax_bridge.errors import Verdict
+from fax_bridge.documents.worker import Documents
+from fax_bridge.email_to_fax.cover import Cover, with_cover_page
+from fax_bridge.errors import DocumentRefused, Verdict
 from fax_bridge.eventlog import event
-from fax_bridge.fax import Language, Resolution, ResultClass, now
+from fax_bridge.fax import Language, Paper, Resolution, ResultClass, now
 from fax_bridge.faxmax.breaker import Breaker
 from fax_bridge.faxmax.client import Client, Failed, Outcome
 from fax_bridge.faxmax.promises import promises_of
@@ -55,10 +56,11 @@ OUTAGE_MS = 1000
 class Submitter:
     """Handles the queues :data:`faxes.SUBMIT` and :data:`faxes.PROMISED`."""
 
-    def __init__(self, settings: Settings, store: Store, words: Words, alerts: Alerts) -> None:
+    def __init__(self, settings: Settings, store: Store, documents: Documents, words: Words, alerts: Alerts) -> None:
         self.limits = limits_of(settings)
         self._settings = settings
         self._store = store
+        self._documents = documents
         self._words = words
         self._alerts = alerts
         self._promises = promises_of(settings)
@@ -92,6 +94,11 @@ class Submitter:
             request = await self._request(row)
             attempt = await self._store.write(partial(faxes.submitting, lease=lease, schedule=self._schedule))
             outcome = await self._clients[row.account].send(request)
+        except DocumentRefused as refusal:  # of the cover: its template may have been changed meanwhile
+            breaker.abandoned()
+            await self._store.write(partial(self._unshowable, lease=lease, account=row.account, refusal=refusal))
+            event("ended", row.id, state="failed", result=ResultClass.DOCUMENT, detail=refusal.reason)
+            return
         except faxes.NotYet:  # the quiet hours began meanwhile
             breaker.abandoned()
             await self._store.write(partial(self._put_off, lease=lease, account=row.account))
@@ -132,28 +139,33 @@ class Submitter:
             mail = await faxes.to_submit(conn, row.id)
         account = self._accounts[row.account]
         options = mail.options
-        cover = None
+        paper = Paper(options.get("paper_size") or account.paper_size)
+        document, html = mail.pdf, None
         if mail.cover:
-            cover = cover_html(
-                mail.cover,
-                words=self._words,
-                number=row.number,
-                pages=mail.pages,
-                at=mail.accepted_at,
-                language=Language(mail.language),
-                timezone=self._settings.reports.timezone,
-            )
+            language, zone = Language(mail.language), self._settings.reports.timezone
+            cover = Cover(mail.cover, row.number, mail.accepted_at, language, zone)
+            if account.cover == "page":
+                document = await with_cover_page(
+                    cover,
+                    mail.pdf,
+                    pages=mail.pages,
+                    words=self._words,
+                    documents=self._documents,
+                    paper=paper,
+                )
+            else:
+                html = cover.html(self._words, mail.pages + 1)
         cli = options.get("cli") or account.cli
         resolution = options.get("resolution") or account.resolution
         return SendRequest(
             request_id=str(uuid4()),
             api_id=row.id,
             number=row.number,
-            document=mail.pdf,
+            document=document,
             file_name=f"fax-{row.id}.pdf",
-            cover_html=cover,
+            cover_html=html,
             cli=read_number(cli, self._settings.numbers.region) if cli else "",
-            paper_size=options.get("paper_size") or account.paper_size,
+            paper_size=paper,
             resolution=account.superfine if resolution == Resolution.SUPERFINE else resolution,
         )
 
@@ -198,6 +210,11 @@ class Submitter:
     async def _put_off(self, tx: Tx, *, lease: Lease, account: str) -> None:
         """The same for a fax that was claimed before its time."""
         await faxes.put_off(tx, lease=lease, schedule=self._schedule)
+        await self.limits.put_back(tx, account)
+
+    async def _unshowable(self, tx: Tx, *, lease: Lease, account: str, refusal: DocumentRefused) -> None:
+        detail = ": ".join(filter(None, (refusal.reason, refusal.detail)))
+        await faxes.failed(tx, lease=lease, result=ResultClass.DOCUMENT, detail=detail)
         await self.limits.put_back(tx, account)
 
     async def _unsent(self, tx: Tx, *, lease: Lease, account: str, delay_ms: int) -> None:

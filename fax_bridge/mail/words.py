@@ -84,6 +84,9 @@ class Words:
         """A cover page as one HTML document. Raises ``LookupError`` if there is none of that name."""
         return self._environment.get_template(f"cover/{name}.html").render(values).strip() + "\n"
 
+    def has_cover(self, name: str) -> bool:
+        return f"cover/{name}.html" in self._environment.list_templates(extensions=["html"])
+
     def check(self) -> None:
         """Reads everything anew from the files. Raises :class:`WordsError`."""
         Words(self._roots[0] if len(self._roots) > 1 else None)

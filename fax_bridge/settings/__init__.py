@@ -16,6 +16,7 @@ from fax_bridge.fax import now
 from fax_bridge.numbers import BadNumber, read_number
 from fax_bridge.quiet_hours import QuietHours, Schedule
 from fax_bridge.setting_types import Day
+from fax_bridge.settings.cover import Cover
 from fax_bridge.settings.faxmax import Account, FaxMax, StatusMeaning
 from fax_bridge.settings.inbound import Inbound, Route
 from fax_bridge.settings.log import Log
@@ -33,6 +34,7 @@ __all__ = [
     "MASK",
     "MIN_SECRET",
     "Account",
+    "Cover",
     "FaxMax",
     "Inbound",
     "Lmtp",
@@ -75,6 +77,7 @@ class Settings(BaseSettings):
     numbers: Numbers = Numbers()
     reports: Reports = Reports()
     reading: Reading = Reading()
+    cover: Cover = Cover()
     retention: Retention = Retention()
     log: Log = Log()
     senders: tuple[Sender, ...] = Field(min_length=1)

@@ -39,6 +39,9 @@ class Account(Section):
     cli: str = ""
     paper_size: Paper = Paper.A4
     resolution: Resolution = Resolution.FINE
+    cover: Literal["html", "page"] = "html"
+    """``html``: FaxMAX renders our cover; ``page``: it is rendered here as the first page, so that its letters are
+    certain, and FaxMAX is sent none."""
     superfine: str = "superfine"
     """How ``superfine`` is spelled on the wire; the API page is of two minds."""
     ca_file: Path | None = None

@@ -2,12 +2,13 @@
 
 import re
 from functools import lru_cache
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from fax_bridge.fax import Language, Paper, Resolution
+from fax_bridge.fax import CoverPolicy, Language, Paper, Resolution
 from fax_bridge.setting_types import Network
+from fax_bridge.settings.cover import template_name
 from fax_bridge.settings.section import Section
 
 
@@ -19,9 +20,18 @@ class Sender(Section):
     networks: tuple[Network, ...] = ()
     account: str = "default"
     language: Language | None = None
+    cover: CoverPolicy | None = None
+    cover_template: str = ""
+    quoted_threads: Literal["keep", "cut"] | None = None
+    signatures: Literal["keep", "cut"] | None = None
     cli: str = ""
     paper_size: Paper | None = None
     resolution: Resolution | None = None
+
+    @field_validator("cover_template")
+    @classmethod
+    def is_a_name(cls, name: str) -> str:
+        return template_name(name)
 
     @model_validator(mode="after")
     def has_a_condition(self) -> Self:

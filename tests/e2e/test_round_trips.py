@@ -293,3 +293,24 @@ def test_the_test_page_is_what_it_says() -> None:
         box = page.convert("L").point(lambda v: 255 - v).getbbox()
     assert box is not None
     assert (box[2] - box[0]) / (box[3] - box[1]) == pytest.approx(204 / 98, rel=0.02)
+
+
+async def test_a_cover_that_is_rendered_here_is_the_first_page(tmp_path: Path) -> None:
+    """``faxmax.cover = "page"``: FaxMAX gets no HTML; each recipient has its own number on it."""
+    async with bridge_in(tmp_path, cover="page") as bridge:
+        mail = EmailMessage()
+        mail["From"] = "Ayşe Yıldız <ayse@example.com>"
+        mail["Subject"] = "Sözleşme"
+        mail.set_content("Ekte: ğüşıöç ĞÜŞİÖÇ")
+        mail.add_attachment(b"Madde 1", "text", "plain", filename="ek.txt")
+        await bridge.send(mail, "902163333344", "902163333345")
+        await bridge.mail("ayse@example.com")
+        faxes = await sandbox_faxes(bridge)
+        assert [fax["cover_html"] for fax in faxes] == [None, None]
+        for fax, number in zip(sorted(faxes, key=lambda f: str(f["params"]["phones"])), ("44", "45"), strict=True):
+            pdf = await fetch(bridge, fax["fax_file"]["url"])
+            text = text_in(pdf)
+            assert f"+90 216 333 33 {number}" in text
+            assert "ğüşıöç ĞÜŞİÖÇ" in text
+            assert "Sayfa 2" in text
+            assert text.index("FAKS") < text.index("Madde 1")
