@@ -70,6 +70,7 @@ def read_mail(content: bytes, *, cut_quoted: bool = True, unzip: bool = False) -
         answers_ours=answers,
         unzip=unzip,
         fax_fields=tuple((k.lower(), field_text(v)) for k, v in root.items() if k.lower().startswith("x-fax-")),
+        auto_submitted=header_text(root, "Auto-Submitted").partition(";")[0].strip().lower()[:40],
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fax_bridge import numbers
 from fax_bridge.fax import FAX_ENDS, Fate, FateKind, FaxState, Language, ResultClass
 from fax_bridge.mail.headers import line
-from fax_bridge.mail.letters import ReportFax
+from fax_bridge.mail.letters import OpenFax, ReportFax
 from fax_bridge.mail.shown import Shown, station
 from fax_bridge.mail.words import Words
 
@@ -36,6 +36,8 @@ SAID_BY_US = frozenset({FaxState.CANCELLED, FaxState.UNCERTAIN})
 class FaxView:
     """All text, ready to be shown; what does not apply is empty."""
 
+    key: str
+    """Which table of ``[outcome]`` tells it: faxes of one key share their advice."""
     state: str
     tone: str
     title: str
@@ -53,6 +55,28 @@ class FaxView:
     confirmed: str
     fax_id: str
     provider_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What is said once of all faxes that ended alike."""
+
+    title: str
+    cause: str
+    next: str
+    numbers: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenView:
+    """A fax that has not ended, ready to be shown."""
+
+    number: str
+    recipients: str
+    where: str
+    said_by_faxmax: str
+    known_by: str
+    fax_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +111,7 @@ def fax_view(fax: ReportFax, words: Words, shown: Shown) -> FaxView:
     detail = reason(fax.detail, words, language)
     ours = fax.state in SAID_BY_US or fax.result in NEVER_HANDED_OVER
     return FaxView(
+        key=key,
         state=fax.state,
         tone=TONES[fax.state],
         title=title,
@@ -104,6 +129,47 @@ def fax_view(fax: ReportFax, words: Words, shown: Shown) -> FaxView:
         confirmed=_confirmed(fax, words, shown),
         fax_id=line(fax.fax_id),
         provider_id=line(fax.provider_id),
+    )
+
+
+def advice(faxes: Sequence[ReportFax], words: Words, shown: Shown) -> list[Advice]:
+    """For each way in which faxes of a mail did not arrive, why, and what to do about them together."""
+    alike: dict[str, list[ReportFax]] = {}
+    for fax in faxes:
+        if fax.state is not FaxState.DELIVERED:
+            key = "failed.option" if _is_an_option(fax) else outcome_key(fax.state, fax.result)
+            alike.setdefault(key, []).append(fax)
+    found = []
+    for key, these in alike.items():
+        numbered = [numbers.shown(fax.number) for fax in these]
+        told = {
+            "number": _some(numbered),
+            "address": _some([line(fax.recipients[0], 320) if fax.recipients else fax.number for fax in these]),
+            "until": shown.when(max((fax.promised_until for fax in these if fax.promised_until), default=None)),
+        }
+        title, cause, step = (
+            words.phrase(shown.language, f"outcome.{key}.{kind}", **told) for kind in ("title", "cause", "next")
+        )
+        found.append(Advice(title, cause, step, _some(numbered)))
+    return found
+
+
+_MOST_NAMED = 5
+"""Numbers or addresses in a sentence; a list has them all."""
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_NAMED]) + (" …" if len(names) > _MOST_NAMED else "")
+
+
+def open_view(fax: OpenFax, words: Words, shown: Shown) -> OpenView:
+    return OpenView(
+        number=numbers.shown(fax.number),
+        recipients=", ".join(line(recipient, 320) for recipient in fax.recipients),
+        where=words.phrase(shown.language, f"open.{fax.state}"),
+        said_by_faxmax=line(fax.detail, 300) if fax.state is FaxState.SUBMITTED else "",
+        known_by=shown.when(fax.known_by),
+        fax_id=line(fax.fax_id),
     )
 
 
@@ -145,6 +211,22 @@ def part_view(fate: Fate, words: Words, shown: Shown, *, made: bool) -> PartView
         size=shown.size(fate.size),
         fate=said,
     )
+
+
+_OF_NO_CONSEQUENCE = frozenset(
+    {"alternative_not_used", "multipart_container", "tracking_pixel", "resource_fork", "office_side_data"}
+)
+"""Left out, and nobody would miss it."""
+
+
+def parts_left_out(fates: Sequence[Fate]) -> tuple[list[Fate], list[Fate]]:
+    """What a person may miss in the fax, which is told first; and everything else."""
+    missed = [
+        fate
+        for fate in fates
+        if fate.kind is FateKind.REFUSED or (fate.kind is FateKind.LEFT_OUT and fate.reason not in _OF_NO_CONSEQUENCE)
+    ]
+    return missed, [fate for fate in fates if fate not in missed]
 
 
 def reason(text: str, words: Words, language: Language) -> str:

@@ -102,7 +102,7 @@ async def resend(tx: Tx, fax_id: str, *, new_message: str, new_fax: str, give_up
     await tx.conn.execute(
         insert(fax).values(
             id=new_fax, message_id=new_message, account=row.account, number=row.number, recipients=row.recipients,
-            state=FaxState.QUEUED, accepted_at=now(), give_up_at=give_up_at, due_at=now(),
+            dsn=row.dsn, state=FaxState.QUEUED, accepted_at=now(), give_up_at=give_up_at, due_at=now(),
         )
     )  # fmt: skip
     note = f"sent again by an operator after {row.id}"
