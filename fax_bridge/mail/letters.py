@@ -148,7 +148,7 @@ class Alert:
     - ``received_undeliverable``: fax, detail
     - ``received_without_content``: fax, caller, called, detail
     - ``report_undeliverable``: message, detail
-    - ``unknown_status``: status, detail, line
+    - ``unknown_status``: status, detail, line, push
 
     ``detail`` is what the other side said, and may have lines; further values are shown as they are.
     """

@@ -184,7 +184,8 @@ def _alerts(language: Language) -> list[Alert]:
     values: dict[str, dict[str, str]] = {
         "unknown_status": {
             "status": "HAT_ARIZASI", "detail": "Hat arızası, tekrar denenmeyecek",
-            "line": '"HAT_ARIZASI" = { class = "line_fault", final = true }',
+            "line": '"HAT_ARIZASI" = { class = "CLASS", final = true }',
+            "push": "01M7YATS31JZHSMW1DA8S1XZ7M",
         },
         "account_paused": {"account": "default", "detail": "HTTP 401: invalid token"},
     }  # fmt: skip

@@ -154,6 +154,20 @@ async def counts(conn: AsyncConnection) -> dict[str, dict[str, int]]:
     return told
 
 
+async def status_words(conn: AsyncConnection) -> Sequence[Row[Any]]:
+    """FaxMAX's words as they came: how often, since when, last when and in which push. Looks through all statuses."""
+    columns = (
+        status.c.word,
+        func.min(status.c.message).label("message"),
+        func.count().label("number"),
+        func.min(status.c.received_at).label("first_at"),
+        func.max(status.c.received_at).label("last_at"),
+        func.max(status.c.push_id).label("last_push"),
+    )
+    rows = select(*columns).group_by(status.c.word).order_by(func.count().desc(), status.c.word)
+    return (await conn.execute(rows)).all()
+
+
 async def oldest_waiting(conn: AsyncConnection) -> Instant | None:
     """Since when that fax waits that has been waiting longest to be handed over; before its time to send, none does."""
     since = case((fax.c.send_at > fax.c.accepted_at, fax.c.send_at), else_=fax.c.accepted_at)

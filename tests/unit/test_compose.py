@@ -554,7 +554,7 @@ ALERTS = {
     "received_undeliverable": {"fax": "01HF7", "detail": "a@example.com: 550 no such user"},
     "received_without_content": {"fax": "01HF7", "caller": "902125550000", "called": "", "detail": "FaxMAX x"},
     "report_undeliverable": {"message": "01HF7", "detail": "a@example.com: 550 no such user"},
-    "unknown_status": {"status": "TAMAMLANDI", "detail": "bitti", "line": '"tamamlandi" = {class = "delivered"}'},
+    "unknown_status": {"status": "TAMAMLANDI", "detail": "bitti", "line": '"tamamlandi" = {…}', "push": "01HF7"},
 }
 
 
