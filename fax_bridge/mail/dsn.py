@@ -56,6 +56,7 @@ OURS = frozenset({ResultClass.DOCUMENT, ResultClass.EXPIRED, ResultClass.CANCELL
 """Failures that FaxMAX had no part in: the diagnostic code is one of ours."""
 
 _ENCODED = re.compile(r"\+([0-9A-F]{2})")
+_ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]+")
 _LONGEST = 900
 """Letters of a field; a line may have 998 (RFC 5322 §2.1.1)."""
 
@@ -147,10 +148,11 @@ def _late(fax: OpenFax, recipient: str, shown: Shown) -> list[str]:
 
 def _whom(fax: ReportFax | OpenFax, recipient: str) -> list[str]:
     """``Original-Recipient`` only where the sender named one, with its type; ``Final-Recipient`` as RCPT had it."""
-    kind, semicolon, original = fax.dsn.get(recipient, RcptDsn()).orcpt.partition(";")
+    kind, _, original = fax.dsn.get(recipient, RcptDsn()).orcpt.partition(";")
+    named = bool(_ADDRESS_TYPE.fullmatch(kind)) and bool(original)
     address = recipient if _is_printable(recipient) else f"{fax.number}@{recipient.rpartition('@')[2]}"
     return [
-        _field("Original-Recipient", f"{_printable(kind)}; {_decoded(original)}" if semicolon else ""),
+        _field("Original-Recipient", f"{kind}; {_decoded(original)}" if named else ""),
         _field("Final-Recipient", f"rfc822; {_printable(address)}"),
     ]
 
