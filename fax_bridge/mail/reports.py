@@ -21,6 +21,7 @@ from fax_bridge.mail.outcome import (
 )
 from fax_bridge.mail.shown import Shown
 from fax_bridge.mail.words import Rendered, Words
+from fax_bridge.report_wishes import FAILURE, SUCCESS
 
 __all__ = ["Notice", "OpenFax", "Report", "ReportFax", "notice_mail", "report_mail"]
 
@@ -64,6 +65,7 @@ def notice_mail(notice: Notice, words: Words, *, sender: str, message_id: str, d
     failed = tuple(fax_view(fax, words, shown) for fax in notice.failed)
     waiting = tuple(open_view(fax, words, shown) for fax in notice.open)
     event = "early" if notice.kind is NoticeKind.EARLY else "delayed"
+    known_by = shown.when(max((fax.known_by for fax in notice.open), default=None))
     rendered = words.render(
         event,
         notice.language,
@@ -78,9 +80,8 @@ def notice_mail(notice: Notice, words: Words, *, sender: str, message_id: str, d
         failed=failed[:MOST_SHOWN],
         advice=advice(notice.failed, words, shown),
         open=waiting[:MOST_SHOWN],
-        open_count=shown.count(len(waiting)),
-        delivered=shown.count(notice.delivered) if notice.delivered else "",
-        known_by=shown.when(max((fax.known_by for fax in notice.open), default=None)),
+        known_by=known_by,
+        **_promised(notice, words, shown, known_by),
         subject=line(notice.subject, 120),
         accepted=shown.when(notice.accepted_at),
         message_id=line(notice.message_id),
@@ -94,6 +95,21 @@ def notice_mail(notice: Notice, words: Words, *, sender: str, message_id: str, d
     fields = dsn.status_fields(notice.status, notice.accepted_at, notice.open, shown)
     first = dated(shown, message_id, date)
     return dsn.report_mail([*first, *headers], body, notice.status, fields, first[-1])
+
+
+def _promised(notice: Notice, words: Words, shown: Shown, known_by: str) -> dict[str, str]:
+    """What will be heard of the open faxes: no more than their sender asked for."""
+    asked = [set(dsn.notify.split(",")) for fax in notice.open for dsn in fax.dsn.values() if dsn.notify]
+    if notice.kind is NoticeKind.EARLY:
+        kind = "promise" if all(SUCCESS in one for one in asked) else "promise_failures"
+        told = words.phrase(notice.language, f"early.{kind}", open=shown.count(len(notice.open)), known_by=known_by)
+        n = shown.count(notice.delivered)
+        delivered = words.phrase(notice.language, "early.delivered", delivered=n) if notice.delivered else ""
+        return {"promise": told, "delivered": delivered}
+    heard = {event for event in (SUCCESS, FAILURE) if all(event in one for one in asked)}
+    kind = "all" if len(heard) == 2 else "".join(heard).lower() or "none"
+    told = words.phrase(notice.language, f"delayed.promise_{kind}", known_by=known_by)
+    return {"promise": told, "patience": words.phrase(notice.language, "delayed.patience")}
 
 
 def _headers(about: Report | Notice, rendered: Rendered, sender: str) -> list[str]:

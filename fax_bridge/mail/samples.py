@@ -4,7 +4,7 @@ Names, numbers and words are made up. Pictures and documents are handed in, for 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fax_bridge.fax import Fate, FateKind, FaxState, Instant, Language, NoticeKind, RcptDsn, ResultClass
@@ -137,6 +137,7 @@ def _notices(language: Language) -> dict[str, Notice]:
         )
         for n, state in ((31, FaxState.SUBMITTED), (32, FaxState.QUEUED))
     )
+    late = tuple(replace(one, dsn={one.recipients[0]: RcptDsn("SUCCESS,FAILURE,DELAY")}) for one in waiting[:1])
     failed = _fax(FaxState.FAILED, ResultClass.NO_ANSWER, attempts=3, detail="FAILED: NO_ANSWER")
 
     def notice(kind: NoticeKind, **changed: Any) -> Notice:
@@ -152,7 +153,7 @@ def _notices(language: Language) -> dict[str, Notice]:
 
     return {
         "early": notice(NoticeKind.EARLY, open=waiting, failed=(failed,), delivered=1),
-        "delayed": notice(NoticeKind.DELAYED, open=waiting[:1], status=StatusReport(DOMAIN)),
+        "delayed": notice(NoticeKind.DELAYED, open=late, status=StatusReport(DOMAIN)),
     }
 
 

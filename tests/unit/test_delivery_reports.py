@@ -116,6 +116,30 @@ def test_a_late_fax_is_delayed_until_a_named_time() -> None:
 
 
 @pytest.mark.parametrize(
+    ("notify", "promise"),
+    [
+        ("DELAY", "you will hear nothing of it"),
+        ("DELAY,FAILURE", "If it fails, you will hear so by 18 November 2026 15:06 at the latest"),
+        ("DELAY,SUCCESS", "If it is delivered, you will hear so"),
+        ("SUCCESS,DELAY,FAILURE", "You will hear how it ended by 18 November 2026 15:06 at the latest."),
+    ],
+)
+def test_a_late_fax_promises_no_more_than_was_asked_for(notify: str, promise: str) -> None:
+    """Who asked for DELAY alone hears nothing of the end, and is told so."""
+    late = OpenFax(
+        "01HF7", "902162222525", (ADDRESS,), FaxState.QUEUED, NOON + 3_600_000, dsn={ADDRESS: RcptDsn(notify)}
+    )
+    notice = Notice(
+        NoticeKind.DELAYED, "01HF8", ("a@example.com",), "x", NOON, (late,), language=Language.EN,
+        status=StatusReport("fax.example.com"),
+    )  # fmt: skip
+    mail = notice_mail(notice, WORDS, sender="f@fax.example.com", message_id="<d@x.example>", date=NOON)
+    body = read_report(mail).mail.get_body(("plain",))
+    assert body is not None
+    assert promise in " ".join(body.get_content().split())
+
+
+@pytest.mark.parametrize(
     ("headers", "kept"),
     [
         (b"Subject: x\r\nFrom: a@b", "Subject: x"),
