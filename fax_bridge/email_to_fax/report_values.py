@@ -1,7 +1,7 @@
 """Rows become the values of a report: which recipients it is about, who gets it, what goes with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -86,13 +86,15 @@ async def status_of(row: Work, store: Store, settings: Settings, *, failed: bool
     (RFC 3461 §4.3), its header otherwise."""
     status = StatusReport(mta=settings.smtp.domains[0], envid=row.dsn_envid)
     try:
-        content = await intake.content(store, row.id)
+        if failed and row.dsn_ret == "FULL" and row.size <= MOST_RETURNED:
+            content = await intake.content(store, row.id)
+            if fits_seven_bits(content):
+                return replace(status, mail=content)
+        headers = await intake.header(store, row.id)
     except OSError as fault:
         log.warning("the mail cannot be given back", message=row.id, why=str(fault))
         return status
-    if failed and row.dsn_ret == "FULL" and len(content) <= MOST_RETURNED and fits_seven_bits(content):
-        return StatusReport(status.mta, status.envid, mail=content)
-    return StatusReport(status.mta, status.envid, headers=content.partition(b"\r\n\r\n")[0][:MOST_HEADER])
+    return replace(status, headers=headers[:MOST_HEADER])
 
 
 def new_mail(row: Work, wishes: ReportWishes, settings: Settings, *, outbox_id: str, content: bytes) -> outbox.NewMail:

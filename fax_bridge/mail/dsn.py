@@ -15,7 +15,7 @@ from itertools import count
 
 from fax_bridge.fax import FaxState, Instant, RcptDsn, ResultClass
 from fax_bridge.mail.frame import rfc_date
-from fax_bridge.mail.headers import line
+from fax_bridge.mail.headers import bound, line
 from fax_bridge.mail.letters import OpenFax, ReportFax, StatusReport
 from fax_bridge.mail.shown import Shown
 from fax_bridge.report_wishes import SUCCESS
@@ -82,6 +82,7 @@ def action_and_status(fax: ReportFax, recipient: str) -> tuple[str, str]:
 
 def report_mail(headers: Iterable[str], human: EmailMessage, status: StatusReport, fields: bytes, seed: str) -> bytes:
     """The whole mail: what people read, what machines read, what is given back of the sender's mail (RFC 6522 §3)."""
+    bound(human, seed)
     parts = [human.as_bytes(), b"Content-Type: message/delivery-status\r\n\r\n" + fields, *_returned(status)]
     boundary = _boundary(seed, parts)
     head = "".join(f"{header}\r\n" for header in headers if header)

@@ -298,6 +298,17 @@ async def content(store: Store, message_id: str) -> bytes:
     return await store.spool.read(message_id)
 
 
+async def header(store: Store, message_id: str) -> bytes:
+    """The mail's header, as far as it stands in its first piece; empty where it is purged. Raises as above."""
+    async with store.read() as conn:
+        spooled = (await conn.execute(select(message.c.spooled).where(message.c.id == message_id))).scalar()
+        if not spooled or not store.spool:
+            first = select(message_piece.c.data).where(message_piece.c.message_id == message_id)
+            data = (await conn.execute(first.order_by(message_piece.c.seq).limit(1))).scalar()
+            return bytes(data or b"").partition(b"\r\n\r\n")[0]
+    return (await store.spool.head(message_id, PIECE)).partition(b"\r\n\r\n")[0]
+
+
 async def purge_incomplete(store: Store, *, before: Instant) -> int:
     """Drop what is there of mails that began before that instant and never became messages, and the spooled mails
     whose content is purged; how many they were."""

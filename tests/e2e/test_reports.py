@@ -137,6 +137,19 @@ async def test_a_failure_gives_the_whole_mail_back_where_it_was_asked_for(bridge
     assert note.as_bytes(policy=policy.SMTP) in raw_mails(bridge)[0]
 
 
+async def test_of_a_mail_too_large_to_give_back_comes_the_header(tmp_path: Path, note: EmailMessage) -> None:
+    """RET=FULL of more than a megabyte: in a file of the spool, of which only the beginning is read."""
+    note.add_attachment(b"x\n" * 700_000, "text", "plain", filename="long.bin")
+    limits = '[reports]\npictures = "never"\n'
+    async with bridge_in(tmp_path, more=limits) as bridge:
+        await ask(bridge, note, (BUSY, ["NOTIFY=FAILURE"]), options=["RET=FULL"])
+        report = await dsn(bridge)
+        assert report.returned is not None
+        assert report.returned.get_content_type() == "text/rfc822-headers"
+        assert "note-1@example.com" in report.returned.get_content()
+        assert len(raw_mails(bridge)[0]) < 60_000
+
+
 async def test_who_asks_for_nothing_hears_nothing(bridge: Bridge, note: EmailMessage) -> None:
     """NOTIFY=NEVER, and NOTIFY=SUCCESS for a fax that failed: no mail; the outcome is in ``faxes show``."""
     await ask(bridge, note, (BUSY, ["NOTIFY=SUCCESS"]), (DELIVERED, ["NOTIFY=NEVER"]))

@@ -86,6 +86,11 @@ def test_what_the_sender_named_comes_back_decoded_and_only_then() -> None:
     assert odd.message["original-envelope-id"] == "+0D+0ABcc:x"
 
 
+def test_the_same_report_is_the_same_bytes() -> None:
+    """Nothing random is in it: one that comes twice can be recognised."""
+    assert mailed(fax(), pictures=(b"\x89PNG",)) == mailed(fax(), pictures=(b"\x89PNG",))
+
+
 def test_each_recipient_has_a_group_of_its_own() -> None:
     """Also two addresses of one number, which are one fax."""
     other = "902162222525@fax.example.com"
