@@ -13,26 +13,34 @@ from tests import browser
 HERE = Path(__file__).parents[1] / "docs" / "mails"
 VIEWS = {"phone": (390, False), "desk": (900, False), "dark": (390, True)}
 COLOURS = 16
-DIFFERENT = 14
-"""Sum over red, green and blue by which two colours have to differ."""
+FLAT = 0.003
+"""Share of the pixels from which on a colour is one of the design, not of a letter's edge."""
 LIKE_ANOTHER = {"report-dsn"}
 """Looks as another does; what differs is for machines."""
 SHOWN_IN_ENGLISH = {"report-delivered", "received"}
 
 
 def few_colours(image: Image.Image) -> Image.Image:
-    """With a palette of the commonest colours that differ: backgrounds, bars and words stay what they are."""
-    counted = sorted(image.getcolors(1 << 24) or [], reverse=True)
-    chosen: list[tuple[int, ...]] = []
-    for _, colour in counted:
-        assert isinstance(colour, tuple)
-        if all(sum(abs(a - b) for a, b in zip(colour, other, strict=True)) > DIFFERENT for other in chosen):
-            chosen.append(colour)
-        if len(chosen) == COLOURS:
-            break
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([value for colour in chosen for value in colour])
-    return image.quantize(palette=palette, dither=Image.Dither.NONE)
+    """With a palette of its flat colours, and of shades between them for the edges of letters."""
+    pixels = image.width * image.height
+    found = image.getcolors(1 << 24) or []
+    counted = sorted(((count, colour) for count, colour in found if isinstance(colour, tuple)), reverse=True)
+    palette: list[tuple[int, ...]] = []
+    for count, colour in counted:
+        apart = 4 if count > FLAT * pixels else 60
+        if len(palette) < COLOURS and all(_distance(colour, other) > apart for other in palette):
+            palette.append(colour)
+    index = {colour: min(range(len(palette)), key=lambda at: _distance(colour, palette[at])) for _, colour in counted}
+    data = image.tobytes()
+    small = Image.frombytes(
+        "P", image.size, bytes(index[one] for one in zip(data[::3], data[1::3], data[2::3], strict=True))
+    )
+    small.putpalette([value for colour in palette for value in colour])
+    return small
+
+
+def _distance(first: tuple[int, ...], second: tuple[int, ...]) -> int:
+    return sum(abs(a - b) for a, b in zip(first, second, strict=True))
 
 
 def main() -> int:
@@ -50,6 +58,8 @@ def main() -> int:
             if (language == "tr" and kind not in LIKE_ANOTHER) or (language == "en" and kind in SHOWN_IN_ENGLISH):
                 page = (pages / f"{mail}.html").read_text(encoding="utf-8")
                 for view, (width, dark) in VIEWS.items():
+                    if dark and language == "en":
+                        continue
                     image = browser.pictured(program, page, width, dark=dark)
                     few_colours(image).save(HERE / f"{mail}.{view}.png", optimize=True)
     total = sum(file.stat().st_size for file in HERE.glob("*.png"))
