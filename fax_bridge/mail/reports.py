@@ -6,19 +6,12 @@ part of a report for machines.
 
 from fax_bridge.fax import Instant, NoticeKind
 from fax_bridge.mail import dsn
+from fax_bridge.mail.advice import advice, open_view
 from fax_bridge.mail.frame import alternatives, automatic, dated, framed, parsed
 from fax_bridge.mail.headers import line, mailboxes, message_ids, unstructured
 from fax_bridge.mail.letters import Notice, OpenFax, Report, ReportFax
 from fax_bridge.mail.listing import listing
-from fax_bridge.mail.outcome import (
-    FaxView,
-    advice,
-    fax_view,
-    open_view,
-    part_view,
-    parts_left_out,
-    summary,
-)
+from fax_bridge.mail.outcome import FaxView, fax_view, part_view, parts_left_out, summary
 from fax_bridge.mail.shown import Shown
 from fax_bridge.mail.words import Rendered, Words
 from fax_bridge.report_wishes import FAILURE, SUCCESS

@@ -3,17 +3,19 @@
 import asyncio
 import csv
 import io
+import json
 import smtplib
 from collections.abc import Sequence
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
 from tests.delivery_status import DeliveryReport, read_report
-from tests.e2e.conftest import Bridge, bridge_in, until
+from tests.e2e.conftest import SECRET, Bridge, bridge_in, until
 
 DELIVERED, BUSY, SILENT = "902163330100", "902163330001", "902163330013"
 DOMAIN = "fax.example.com"
@@ -237,6 +239,23 @@ async def test_a_senders_setting_says_which_ends_are_mailed(
         await bridge.send(note, BUSY, sender="erp@machines.example.org")
         await settled(bridge)
         assert len(bridge.mails()) == mails
+
+
+async def test_a_correction_of_what_was_never_told_is_a_plain_report(tmp_path: Path, note: EmailMessage) -> None:
+    """``failures``: the delivery was not mailed; the failure that FaxMAX told later is, and corrects nothing."""
+    more = SENDERS.format(more='reports = "failures"')
+    async with bridge_in(tmp_path, more=more, confirm_within="10m") as bridge:
+        await bridge.send(note, SILENT, sender="erp@machines.example.org")
+        provider_id = (await bridge.ended("submitted"))["faxmax_id"]
+        for status in ("DELIVERED", "FAILED"):
+            content = json.dumps([{"type": "OUTGOING_FAX", "id": provider_id, "status": status}])
+            async with httpx.AsyncClient(trust_env=False) as http:
+                await http.post(f"http://127.0.0.1:{bridge.webhook_port}/push/{SECRET}", content=content)
+            await bridge.ended(status.lower())
+            await settled(bridge)
+        (report,) = bridge.mails()
+        assert report["subject"].startswith("Fax not sent, line fault")
+        assert report["message-id"].startswith("<correction-")
 
 
 async def test_machines_are_told_and_automatic_answers_are_not(bridge: Bridge, note: EmailMessage) -> None:
