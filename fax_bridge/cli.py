@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from fax_bridge import __version__, check, console, daemon, eventlog
+from fax_bridge import __version__, check, console, daemon, eventlog, templates_preview
 from fax_bridge.demo import demo as run_demo
 from fax_bridge.documents.worker import ConvertedFax, Documents
 from fax_bridge.errors import BridgeError
@@ -31,6 +31,7 @@ from fax_bridge.history import (
     push_replay,
     push_show,
     queue_told,
+    status_words,
 )
 from fax_bridge.setting_sources import DEFAULT_CONFIG, load
 from fax_bridge.settings import Settings, SettingsError
@@ -46,6 +47,7 @@ accounts = typer.Typer(no_args_is_help=True, help="The FaxMAX accounts.")
 app.add_typer(faxes, name="faxes")
 app.add_typer(pushes, name="pushes")
 app.add_typer(accounts, name="accounts")
+app.add_typer(templates_preview.app, name="templates")
 
 Config = Annotated[
     Path | None,
@@ -265,6 +267,13 @@ def pushes_replay(push_id: PushId, config: Config = None) -> None:
     """Work a push through again, with today's settings; what it told before is not told twice."""
     _ask(push_replay(_settings(config), push_id))
     typer.echo(f"{push_id} is worked through again.")
+
+
+@pushes.command("words")
+def pushes_words(config: Config = None, as_json: AsJson = False) -> None:
+    """FaxMAX's status words, how often each came, and what it is taken for; the line to add for an unknown one."""
+    rows = _ask(status_words(_settings(config)))
+    _print_json(rows) if as_json else console.status_words(rows)
 
 
 @app.command()

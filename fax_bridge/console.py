@@ -59,6 +59,25 @@ def push(found: dict[str, Any]) -> None:
     _out.print(_plain(found["body"]), soft_wrap=True)
 
 
+def status_words(rows: Sequence[dict[str, Any]]) -> None:
+    if not rows:
+        _out.print("FaxMAX has told no status yet.")
+        return
+    table = Table("word", "count", "taken for", "last", box=None, pad_edge=False)
+    for row in rows:
+        end = "final" if row["final"] else "not final"
+        taken = ", ".join(filter(None, (row["class"], end))) if row["known"] else "not known, not final"
+        taken += " (with sent_on only)" if row["only_with_sent_on"] else ""
+        table.add_row(_plain(row["word"]), str(row["count"]), taken, row["last_at"].replace("T", " ")[:16])
+    _out.print(table)
+    unknown = [row for row in rows if not row["known"]]
+    if unknown:
+        _out.print()
+        _out.print(r"To make them known, add to \[faxmax.status_map], restart, and replay the push:")
+    for row in unknown:
+        _out.print(f"  {_plain(row['line'])}    # fax-bridge pushes replay {row['last_push']}", soft_wrap=True)
+
+
 def queue(told: dict[str, Any]) -> None:
     for name, states in told["counts"].items():
         shown = ", ".join(f"{number} {state}" for state, number in states.items()) or "none"

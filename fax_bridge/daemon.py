@@ -16,6 +16,7 @@ from fax_bridge import __version__
 from fax_bridge.check import missing_covers
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.expire import expire_forever, expire_held_forever
+from fax_bridge.email_to_fax.notify import Notifier
 from fax_bridge.email_to_fax.prepare import Preparer
 from fax_bridge.email_to_fax.receive import Intake
 from fax_bridge.email_to_fax.report import Reporter
@@ -32,7 +33,7 @@ from fax_bridge.mail.outgoing import Outgoing
 from fax_bridge.mail.relay import Relay
 from fax_bridge.mail.words import Words
 from fax_bridge.settings import Settings
-from fax_bridge.store import accounts, clock, faxes, intake, messages, outbox, pushes, schema
+from fax_bridge.store import accounts, clock, faxes, intake, messages, notices, outbox, pushes, schema
 from fax_bridge.store.lease import Queue, free_all
 from fax_bridge.store.retention import Kept, purge
 from fax_bridge.store.store import Store, Tx
@@ -134,7 +135,7 @@ async def serve(settings: Settings) -> None:
 async def _begin(tx: Tx, settings: Settings, alone: bool) -> None:
     """What a start owes to the run before it."""
     if alone:
-        await free_all(tx, [schema.message, schema.fax, schema.push, schema.received, schema.outbox])
+        await free_all(tx, [schema.message, schema.notice, schema.fax, schema.push, schema.received, schema.outbox])
     names = settings.faxmax.account_names
     for name in await accounts.known(tx, {name: fingerprint(settings.faxmax.account(name)) for name in names}):
         event("resumed", account=name, why="other credentials")
@@ -174,7 +175,8 @@ def _workers(
         plain(messages.PREPARE, Preparer(settings, store, documents).handle, 2),
         Worker(store, faxes.SUBMIT, submitter.handle_queued, lanes, submitter.open_accounts, submitter.limits),
         plain(faxes.PROMISED, submitter.handle_promised, 8),
-        plain(messages.REPORT, Reporter(settings, store, words).handle, 4),
+        plain(messages.REPORT, Reporter(settings, store, documents, words).handle, 4),
+        plain(notices.NOTICE, Notifier(settings, store, words).handle, 2),
         plain(pushes.EVENTS, events.handle, 4),
         plain(pushes.ANNOUNCED, events.handle_announced, 1),
         plain(pushes.CONVERT, Converter(settings, store, documents, words).handle, 2),

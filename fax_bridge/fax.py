@@ -75,6 +75,15 @@ class MessageState(StrEnum):
     """The one correction is in the outbox."""
 
 
+class NoticeKind(StrEnum):
+    """A word to a sender before the report."""
+
+    EARLY = "early"
+    """One of several faxes failed, and others are still on their way."""
+    DELAYED = "delayed"
+    """A fax is late, and the sender asked to be told (RFC 3461, NOTIFY=DELAY)."""
+
+
 class PushState(StrEnum):
     STORED = "stored"
     """The raw body is committed; its elements are not worked through yet."""

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from ulid import ULID
 
 from fax_bridge.fax import FaxState, Instant, PushState, now
+from fax_bridge.faxmax.status import AMBIGUOUS, Meaning, fold, line_to_add, meaning_of
 from fax_bridge.numbers import shown
 from fax_bridge.settings import Settings
 from fax_bridge.store import accounts, faxes, operator
@@ -142,6 +143,23 @@ async def push_replay(settings: Settings, push_id: str) -> None:
     """Work a push through again. Raises :class:`fax_bridge.store.operator.NotPossible`."""
     async with _store(settings) as store:
         await store.write(partial(operator.replay, push_id=push_id))
+
+
+async def status_words(settings: Settings) -> list[dict[str, Any]]:
+    """FaxMAX's status words, the commonest first: counted, with what the settings take each for."""
+    async with _store(settings) as store, store.read() as conn:
+        rows = await operator.status_words(conn)
+    own = {fold(word): Meaning(m.result, m.final) for word, m in settings.faxmax.status_map.items()}
+    told = []
+    for row in rows:
+        meaning = meaning_of(row.word, row.message, sent=True, own=own)
+        told.append(
+            {"word": row.word, "count": row.number, "known": meaning.known, "class": meaning.result,
+             "final": meaning.final, "only_with_sent_on": fold(row.word) in AMBIGUOUS and fold(row.word) not in own,
+             "first_at": _when(row.first_at, settings), "last_at": _when(row.last_at, settings),
+             "last_push": row.last_push, "line": "" if meaning.known else line_to_add(row.word, row.message)}
+        )  # fmt: skip
+    return told
 
 
 async def queue_told(settings: Settings) -> dict[str, Any]:

@@ -32,6 +32,7 @@ JOBS = {
     "tiff_to_pdf": "fax_bridge.documents.tiff",
     "rasterise": "fax_bridge.documents.raster",
     "picture": "fax_bridge.documents.picture",
+    "fax_pictures": "fax_bridge.documents.fax_pictures",
     "self_test": "fax_bridge.documents.selftest",
 }
 """Job → the module whose ``work(task, arguments)`` does it."""

@@ -164,6 +164,15 @@ class Documents:
         png, _ = await self._do("picture", {"page": page, "dpi": dpi}, pdf)
         return png
 
+    async def fax_pictures(
+        self, pdf: bytes, *, pages: int = 1, resolution: Resolution = Resolution.FINE, paper: Paper = Paper.A4
+    ) -> tuple[bytes, ...]:
+        """Up to so many of the first pages, as a fax machine would send them, each as a small grey PNG."""
+        arguments = {"pages": pages, "resolution": resolution, "paper": paper}
+        pictures, sizes = await self._do("fax_pictures", arguments, pdf)
+        starts = [sum(sizes[:number]) for number in range(len(sizes))]
+        return tuple(pictures[start : start + size] for start, size in zip(starts, sizes, strict=True))
+
     async def self_test(self) -> None:
         """Raises :class:`BridgeError` when Turkish letters do not come out of the HTML engine as ink."""
         try:

@@ -70,6 +70,8 @@ class ReadMail:
     """Whether zip files are opened."""
     fax_fields: tuple[tuple[str, str], ...] = ()
     """The header fields that begin with ``X-Fax-``: the name in small letters, the value as a person reads it."""
+    auto_submitted: str = ""
+    """The keyword of ``Auto-Submitted`` in small letters (RFC 3834 §5); empty where a person sent it."""
 
     @property
     def body(self) -> str:

@@ -12,11 +12,11 @@ from email.message import Message
 from fax_bridge.email_to_fax.mail_part import TOP, MailPart, Plan
 from fax_bridge.email_to_fax.mail_text import header_text, message_ids
 
-_OURS = re.compile(r"<(?:received|fallback|report|correction)-[0-9A-HJKMNP-TV-Z]{26}@[^<>]+>")
+_OURS = re.compile(r"<(?:received|fallback|report|correction|early|delayed)-[0-9A-HJKMNP-TV-Z]{26}@[^<>]+>")
 """The Message-IDs of reports and received faxes: a word of ours and a ULID."""
 _PASSED_ON = re.compile(r"\s*(?:fwd?|wg|i\u0307?lt|tr|rv|doorst)\s*:", re.IGNORECASE)
-_FILE = re.compile(r"(?:fax|faks)-\S+-\d{8}-\d{4}\.(?:pdf|tif)")
-_PICTURE = "page-1@fax-bridge"
+_FILE = re.compile(r"(?:fax|faks)-\S+-\d{8}-\d{4}\.(?:pdf|tif|csv)")
+_PICTURE = re.compile(r"page-\d+@fax-bridge")
 
 _ORIGINAL = re.compile(r"\s*-{2,}\s*[^-\n]{4,40}\s*-{2,}\s*")
 _LETTERHEAD = re.compile(r"\s*\*?(?:From|Kimden|Gönderen)\s*:\*?\s*\S.*")
@@ -44,7 +44,7 @@ def without_ours(parts: Sequence[MailPart]) -> tuple[MailPart, ...]:
         replace(part, plan=Plan.LEFT_OUT, reason="quoted_original")
         if part.message == TOP
         and part.plan in {Plan.SOURCE, Plan.PICTURE}
-        and (_FILE.fullmatch(part.name) or part.content_id == _PICTURE)
+        and (_FILE.fullmatch(part.name) or _PICTURE.fullmatch(part.content_id))
         else part
         for part in parts
     )

@@ -47,7 +47,7 @@ class Preparer:
             unzip=reading.zip == "unpack",
         )
         mail = await asyncio.to_thread(read, content)
-        headers = messages.Headers(mail.subject, mail.message_id, mail.references)
+        headers = messages.Headers(mail.subject, mail.message_id, mail.references, mail.auto_submitted)
         try:
             options = read_header(mail.fax_fields, clock_of(self._settings, row.accepted_at))
         except OptionFault as fault:

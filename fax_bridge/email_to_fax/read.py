@@ -79,6 +79,7 @@ def read_mail(
         cuts_signature=cut_signature,
         unzip=unzip,
         fax_fields=tuple((k.lower(), field_text(v)) for k, v in root.items() if k.lower().startswith("x-fax-")),
+        auto_submitted=header_text(root, "Auto-Submitted").partition(";")[0].strip().lower()[:40],
     )
 
 

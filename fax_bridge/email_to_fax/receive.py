@@ -24,6 +24,7 @@ from fax_bridge.email_to_fax.smtp_session import LmtpSession, SmtpSession
 from fax_bridge.email_to_fax.transaction import Recipient, Transaction
 from fax_bridge.eventlog import event
 from fax_bridge.fax import now
+from fax_bridge.report_wishes import ReportWishes, wants_delay
 from fax_bridge.setting_types import UNIX, Listen, UnixSocket
 from fax_bridge.settings import Sender, Settings
 from fax_bridge.store import intake
@@ -190,6 +191,12 @@ class Intake:
             language=sender.language or self.settings.reports.language,
             options={key: value for key, value in _options(sender).items() if value},
             dsn=transaction.dsn,
+            reports=self._wishes(sender).stored(),
+            delay_after=(
+                int(self.settings.reports.delay_after * 1000)
+                if any(wants_delay(one.dsn) for one in transaction.recipients)
+                else None
+            ),
             repeat_window=int(self.settings.smtp.repeat_window * 1000),
             give_up_at=now() + int(self.settings.faxmax.queue_lifetime * 1000),
             faxes=tuple(
@@ -209,6 +216,11 @@ class Intake:
             staged_pieces=mail.staged_pieces,
             staged_bytes=mail.staged_bytes,
             spooled_bytes=mail.spooled_bytes,
+        )
+
+    def _wishes(self, sender: Sender) -> ReportWishes:
+        return ReportWishes(
+            sender.reports or self.settings.reports.outcomes, sender.report_to, sender.report_cc, sender.report_bcc
         )
 
 

@@ -2,9 +2,15 @@
 
 from functools import partial
 
+import structlog
+
+from fax_bridge.documents.worker import Documents
+from fax_bridge.email_to_fax.report_values import Audience, audience, new_mail, status_of, wishes_of
+from fax_bridge.errors import BridgeError
 from fax_bridge.eventlog import event
-from fax_bridge.fax import FaxState, Language, MessageState, ResultClass, now
-from fax_bridge.mail.compose import Report, ReportFax, report_mail
+from fax_bridge.fax import FaxState, Language, MessageState, Paper, Resolution, now
+from fax_bridge.mail.reports import Report, report_mail
+from fax_bridge.mail.shown import Shown
 from fax_bridge.mail.words import Words
 from fax_bridge.settings import Settings
 from fax_bridge.store import messages, outbox
@@ -12,31 +18,55 @@ from fax_bridge.store.lease import Lease
 from fax_bridge.store.store import Store
 from fax_bridge.store.worker import Work
 
+log = structlog.get_logger("report")
+
+MOST_PICTURES = 10
+MOST_ATTACHED = 10_000_000
+"""Bytes of a document that is attached; many mail servers take no larger mail than 15 MB once it is base64."""
+
 
 class Reporter:
     """Handles the queue :data:`messages.REPORT`."""
 
-    def __init__(self, settings: Settings, store: Store, words: Words) -> None:
+    def __init__(self, settings: Settings, store: Store, documents: Documents, words: Words) -> None:
         self._settings = settings
         self._store = store
+        self._documents = documents
         self._words = words
 
     async def handle(self, lease: Lease, row: Work) -> None:
+        correction = row.state == MessageState.CORRECTING
         async with self._store.read() as conn:
             faxes = await messages.faxes_of(conn, lease.id)
-        correction = row.state == MessageState.CORRECTING
-        mail = self._mail(row, [self._fax(one) for one in faxes], correction)
+            told_before = correction and await outbox.is_known(conn, f"report-{lease.id}")
+        wishes = wishes_of(row, self._settings)
+        heard = audience(row, faxes, wishes, correction=told_before)
+        mail = None
+        if heard.told:
+            outbox_id = f"{'correction' if correction else 'report'}-{row.id}"
+            content = await self._content(row, heard, outbox_id, correction=told_before)
+            mail = new_mail(row, wishes, self._settings, outbox_id=outbox_id, content=content)
         # Refused with LeaseLost if a fax moved since ``row`` was read; the next claim writes the report anew.
         await self._store.write(
             partial(messages.reported, lease=lease, revision=row.revision, correction=correction, mail=mail)
         )
+        silent = {} if mail else {"told": False}
         for one in faxes:
-            event("ended", one.id, state=one.state, result=one.result, message=lease.id, correction=correction)
+            event(
+                "ended", one.id, state=one.state, result=one.result, message=lease.id, correction=correction, **silent
+            )
 
-    def _mail(self, row: Work, faxes: list[ReportFax], correction: bool) -> outbox.NewMail:
+    async def _content(self, row: Work, heard: Audience, outbox_id: str, *, correction: bool) -> bytes:
+        settings = self._settings.reports
+        language = Language(row.language)
+        failed = any(fax.state is not FaxState.DELIVERED for fax in heard.faxes)
+        pictures, document, notes = await self._shown_document(row, language, failed=failed)
+        machine = heard.asked or settings.format == "dsn"
+        wishes = wishes_of(row, self._settings)
         report = Report(
             message_id=row.id,
-            to=row.mail_from,
+            to=wishes.to or (row.mail_from,),
+            cc=wishes.cc,
             subject=row.subject,
             original_message_id=row.header_message_id,
             references=row.header_references,
@@ -44,44 +74,51 @@ class Reporter:
             document_pages=row.pages,
             document_sha256=row.sha256,
             fates=messages.fates_of(row),
-            faxes=tuple(faxes),
-            language=Language(row.language),
+            faxes=heard.faxes,
+            language=language,
             correction=correction,
-            timezone=self._settings.reports.timezone,
+            timezone=settings.timezone,
+            notes=notes,
+            pictures=pictures,
+            document=document,
+            status=await status_of(row, self._store, self._settings, failed=failed) if machine else None,
         )
-        outbox_id = f"{'correction' if correction else 'report'}-{row.id}"
-        at = now()
-        content = report_mail(
+        return report_mail(
             report,
             self._words,
             sender=self._settings.relay.from_,
             message_id=f"<{outbox_id}@{self._settings.smtp.domains[0]}>",
-            date=at,
-        )
-        return outbox.NewMail(
-            id=outbox_id,
-            kind="report",
-            about=row.id,
-            mail_from="",
-            recipients=(row.mail_from,),
-            content=content,
-            give_up_at=at + int(self._settings.relay.queue_lifetime * 1000),
+            date=now(),
         )
 
-    def _fax(self, row: Work) -> ReportFax:
-        return ReportFax(
-            fax_id=row.id,
-            number=row.number,
-            recipients=tuple(row.recipients),
-            state=FaxState(row.state),
-            result=ResultClass(row.result) if row.result else None,
-            provider_id=row.provider_id or "",
-            pages_sent=row.pages_sent,
-            pages_total=row.pages_total,
-            attempts=max(row.tried_count or 0, row.attempts),
-            submitted_at=row.submitted_at,
-            ended_at=row.ended_at,
-            remote_station=row.remote_station,
-            detail=row.detail,
-            promised_until=row.promised_at,
-        )
+    async def _shown_document(
+        self, row: Work, language: Language, *, failed: bool
+    ) -> tuple[tuple[bytes, ...], bytes, tuple[str, ...]]:
+        """The pictures, the PDF to attach, and what has to be said about it. A document that is gone has none."""
+        settings = self._settings.reports
+        wanted = {"never": 0, "first": 1, "on_failure": MOST_PICTURES * failed, "always": MOST_PICTURES}
+        pages = wanted[settings.pictures]
+        attach = settings.attach_document == "always" or (settings.attach_document == "on_failure" and failed)
+        if not row.pages or not (pages or attach):
+            return (), b"", ()
+        async with self._store.read() as conn:
+            pdf = await messages.document_of(conn, row.id)
+        pictures = await self._pictures(row, pdf, pages) if pdf and pages else ()
+        if not attach:
+            return pictures, b"", ()
+        if len(pdf) > MOST_ATTACHED:
+            size = Shown(language, settings.timezone).size(len(pdf))
+            return pictures, b"", (self._words.phrase(language, "attached.too_large", size=size),)
+        return pictures, pdf, ()
+
+    async def _pictures(self, row: Work, pdf: bytes, pages: int) -> tuple[bytes, ...]:
+        """A report without pictures is better than none, or a late one."""
+        faxmax = self._settings.faxmax
+        account = faxmax.account(row.account) if row.account in faxmax.account_names else faxmax
+        resolution = Resolution(row.options.get("resolution") or account.resolution)
+        paper = Paper(row.options.get("paper_size") or account.paper_size)
+        try:
+            return await self._documents.fax_pictures(pdf, pages=pages, resolution=resolution, paper=paper)
+        except BridgeError as fault:
+            log.warning("no pictures for a report", message=row.id, why=str(fault))
+            return ()

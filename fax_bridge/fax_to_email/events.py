@@ -17,7 +17,7 @@ from fax_bridge.errors import Temporary
 from fax_bridge.eventlog import event
 from fax_bridge.fax import Instant, PushedFax, PushedStatus
 from fax_bridge.faxmax.promises import promises_of
-from fax_bridge.faxmax.status import Meaning, fold, meaning_of
+from fax_bridge.faxmax.status import Meaning, fold, line_to_add, meaning_of
 from fax_bridge.faxmax.wire import Element, NotUnderstood, read_push
 from fax_bridge.mail.alerts import Alerts
 from fax_bridge.numbers import digits_or_none
@@ -117,16 +117,15 @@ class Events:
         )
         event("status", fax_id or "-", faxmax=element.id, status=status.word, final=status.final)
         if not known:
-            await self._store.write(partial(outbox.put, mail=self._unknown_status(status)))
+            await self._store.write(partial(outbox.put, mail=self._unknown_status(status, row.id)))
         return ""
 
-    def _unknown_status(self, status: PushedStatus) -> outbox.NewMail:
+    def _unknown_status(self, status: PushedStatus, push_id: str) -> outbox.NewMail:
         """The operator is shown a word that no table knows, once: the alert's id is made from the word."""
-        line = f'"{status.word}" = {{ class = "delivered", final = true }}'
+        line = line_to_add(status.word, status.message)
         word_id = hashlib.sha256(fold(status.word).encode()).hexdigest()[:16]
-        return self._alerts.mail(
-            f"alert-status-{word_id}", "unknown_status", status=status.word, detail=status.message, line=line
-        )
+        told = {"status": status.word, "detail": status.message, "line": line, "push": push_id}
+        return self._alerts.mail(f"alert-status-{word_id}", "unknown_status", **told)
 
     def _status(self, element: Element, received_at: Instant) -> tuple[PushedStatus, bool]:
         meaning = meaning_of(element.status, element.result_message, sent=element.sent_on is not None, own=self._own)

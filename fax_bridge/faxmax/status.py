@@ -4,6 +4,7 @@ The literal decides, never the page counts. What no table knows is *not final*: 
 false, and the operator is shown the literal once.
 """
 
+import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,3 +87,17 @@ def _cause(message: str, own: Mapping[str, Meaning]) -> R:
     if text in own and (result := own[text].result):
         return result
     return next((result for result, words in CAUSES if any(word in text for word in words)), R.LINE_FAULT)
+
+
+CLASS = "CLASS"
+"""Stands in the line to add where nothing tells which class the operator will choose."""
+
+
+def line_to_add(status: str, message: str) -> str:
+    """The line for ``[faxmax.status_map]`` that would make a word known. Never a guess at ``delivered``: whoever copies
+    it unread must not tell senders that their faxes arrived."""
+    text = fold(f"{status} {message}")
+    cause = next((str(result) for result, words in CAUSES if any(word in text for word in words)), CLASS)
+    # A basic string of TOML is one of JSON, but for DEL.
+    word = json.dumps(status, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return f'{word} = {{ class = "{cause}", final = true }}'

@@ -1,58 +1,24 @@
-"""The mails that we write: reports to senders, received faxes, alerts to the operator. Pure functions to bytes.
+"""The mails that we write: received faxes, alerts to the operator; reports are in :mod:`fax_bridge.mail.reports`.
 
-Message-ID and Date are handed in, so that the same values give the same bytes. What is said comes from
-:mod:`fax_bridge.mail.words`; what stands in the values comes from outside and is made harmless here.
+Pure functions to bytes. Message-ID and Date are handed in, so that the same values give the same bytes. What is said
+comes from :mod:`fax_bridge.mail.words`; what stands in the values comes from outside and is made harmless here.
 """
 
 from collections.abc import Sequence
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
 
 from fax_bridge import numbers
 from fax_bridge.fax import Instant
-from fax_bridge.mail.headers import assembled, is_address, line, mailboxes, message_ids, unstructured
-from fax_bridge.mail.letters import Alert, ReceivedFax, Report, ReportFax
-from fax_bridge.mail.outcome import fax_view, part_view, reason, summary
+from fax_bridge.mail.frame import alternatives as _alternatives
+from fax_bridge.mail.frame import automatic as _automatic
+from fax_bridge.mail.frame import framed as _mail
+from fax_bridge.mail.frame import parsed as _parsed
+from fax_bridge.mail.headers import line, mailboxes, unstructured
+from fax_bridge.mail.letters import Alert, ReceivedFax
+from fax_bridge.mail.outcome import reason
 from fax_bridge.mail.shown import Shown, says_more, station
-from fax_bridge.mail.words import Rendered, Words
+from fax_bridge.mail.words import Words
 
-__all__ = ["Alert", "ReceivedFax", "Report", "ReportFax", "alert_mail", "received_mail", "report_mail"]
-
-
-def report_mail(report: Report, words: Words, *, sender: str, message_id: str, date: Instant) -> bytes:
-    """The report to the sender of a mail: every fax's end and every part's fate.
-
-    ``sender`` is the From header's value, ``message_id`` stands in angle brackets. Raises :class:`ValueError`
-    if a fax has not ended, or if ``sender`` holds no address.
-    """
-    shown = Shown(report.language, report.timezone)
-    faxes = tuple(fax_view(fax, words, shown) for fax in report.faxes)
-    rendered = words.render(
-        "report",
-        report.language,
-        correction=report.correction,
-        headline=summary(faxes, words, shown),
-        tone=next((tone for tone in ("bad", "unsure") if tone in {fax.tone for fax in faxes}), "good"),
-        faxes=faxes,
-        parts=tuple(part_view(fate, words, shown, made=report.document_pages > 0) for fate in report.fates),
-        subject=line(report.subject, 120),
-        accepted=shown.when(report.accepted_at),
-        document_pages=_pages(report.document_pages, words, shown),
-        document_sha256=line(report.document_sha256),
-        message_id=line(report.message_id),
-        original_message_id=line(report.original_message_id),
-        zone=shown.zone(),
-    )
-    headers = [
-        mailboxes("From", [_parsed(sender)]),
-        mailboxes("To", [("", report.to)]),
-        unstructured("Subject", rendered.subject),
-        message_ids("In-Reply-To", [report.original_message_id]),
-        message_ids("References", [report.references, report.original_message_id]),
-        *_automatic("auto-replied", report.message_id),
-    ]
-    return _mail(headers, _alternatives(rendered), shown, message_id, date)
+__all__ = ["Alert", "ReceivedFax", "alert_mail", "received_mail"]
 
 
 def received_mail(
@@ -189,34 +155,3 @@ def _fallback(fax: ReceivedFax, words: Words, called: str) -> str:
     path = f"fallback.{fax.fallback_reason}"
     known = words.has_phrase(fax.language, path)
     return words.phrase(fax.language, path, called=called) if known else line(fax.fallback_reason)
-
-
-# --- every mail --------------------------------------------------------------------------------------
-
-
-def _parsed(sender: str) -> tuple[str, str]:
-    name, address = parseaddr(line(sender, 400))
-    if not is_address(address):
-        raise ValueError(f"{sender!r} holds no mail address")
-    return name, address
-
-
-def _automatic(kind: str, our_id: str) -> list[str]:
-    """What keeps robots from answering robots (RFC 3834 §5; the X- header is Exchange's), and our own mark."""
-    return [f"Auto-Submitted: {kind}", "X-Auto-Response-Suppress: All", unstructured("X-Fax-Bridge-Id", our_id)]
-
-
-def _alternatives(rendered: Rendered) -> EmailMessage:
-    """Text and HTML in quoted-printable: seven bits, so that any server takes it, and short lines."""
-    body = EmailMessage(policy=SMTP)
-    body.set_content(rendered.text, cte="quoted-printable")
-    body.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
-    return body
-
-
-def _mail(headers: list[str], body: EmailMessage, shown: Shown, message_id: str, date: Instant) -> bytes:
-    own = message_ids("Message-ID", [message_id])
-    if not own:
-        raise ValueError(f"{message_id!r} is no Message-ID in angle brackets")
-    dated = f"Date: {format_datetime(shown.local(date).replace(microsecond=0))}"
-    return assembled([dated, own, *headers], body, own)

@@ -77,14 +77,19 @@ def message_ids(name: str, ids: Iterable[str]) -> str:
 
 
 def assembled(headers: Iterable[str], body: EmailMessage, seed: str) -> bytes:
-    """The whole mail. The boundaries come from ``seed``, so that the same mail is the same bytes; ``=_`` cannot
-    stand in base64 or quoted-printable, which is all that our bodies use (RFC 2045 §6.7).
+    """The whole mail."""
+    bound(body, seed)
+    head = "".join(f"{header}\r\n" for header in headers if header)
+    return head.encode("ascii") + body.as_bytes()
+
+
+def bound(body: EmailMessage, seed: str) -> None:
+    """Set the boundaries from ``seed``, so that the same mail is the same bytes; ``=_`` cannot stand in base64 or
+    quoted-printable, which is all that our bodies use (RFC 2045 §6.7).
     """
     for number, part in enumerate(body.walk()):
         if part.is_multipart():
             part.set_boundary("=_" + sha256(f"{seed} {number}".encode()).hexdigest()[:40])
-    head = "".join(f"{header}\r\n" for header in headers if header)
-    return head.encode("ascii") + body.as_bytes()
 
 
 def _mailbox(shown: str, address: str) -> str:

@@ -6,7 +6,7 @@ Texts may be anything that came from outside; they are made harmless where they 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fax_bridge.fax import Fate, FaxState, Instant, Language, ResultClass
+from fax_bridge.fax import Fate, FaxState, Instant, Language, NoticeKind, RcptDsn, ResultClass
 
 DEFAULT_ZONE = "Europe/Istanbul"
 
@@ -31,6 +31,37 @@ class ReportFax:
     remote_station: str = ""
     detail: str = ""
     promised_until: Instant | None = None
+    dsn: Mapping[str, RcptDsn] = field(default_factory=dict)
+    """By recipient, what its sender asked to be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFax:
+    """A fax that has not ended, in a word that comes before the report."""
+
+    fax_id: str
+    number: str
+    recipients: tuple[str, ...]
+    state: FaxState
+    known_by: Instant
+    """When its end is known at the latest."""
+    detail: str = ""
+    """What FaxMAX said last, if anything."""
+    dsn: Mapping[str, RcptDsn] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """What a report for machines says beside its faxes (RFC 3464 §2.2, RFC 3461 §4.3, §4.4)."""
+
+    mta: str
+    """Our own domain."""
+    envid: str = ""
+    """As the sender gave it, in xtext."""
+    headers: bytes = b""
+    """The header of the sender's mail, as it came."""
+    mail: bytes = b""
+    """The whole mail, where that is given back; then ``headers`` is not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +69,7 @@ class Report:
     """What became of one accepted mail. ``message_id`` is our ULID, ``original_message_id`` the sender's header."""
 
     message_id: str
-    to: str
+    to: tuple[str, ...]
     subject: str
     accepted_at: Instant
     faxes: tuple[ReportFax, ...]
@@ -50,6 +81,35 @@ class Report:
     language: Language = Language.TR
     correction: bool = False
     timezone: str = DEFAULT_ZONE
+    cc: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Sentences in the reader's language that stand before the parts, as pages that will be hard to read."""
+    pictures: tuple[bytes, ...] = ()
+    """PNGs of the first pages of the document, as faxed."""
+    document: bytes = b""
+    """The PDF that goes with the report; empty where none does."""
+    status: StatusReport | None = None
+    """Makes it a report for machines too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A word before the report: some of the faxes failed, or some are late. ``failed`` is empty for the latter."""
+
+    kind: NoticeKind
+    message_id: str
+    to: tuple[str, ...]
+    subject: str
+    accepted_at: Instant
+    open: tuple[OpenFax, ...]
+    failed: tuple[ReportFax, ...] = ()
+    delivered: int = 0
+    original_message_id: str = ""
+    references: str = ""
+    language: Language = Language.TR
+    timezone: str = DEFAULT_ZONE
+    cc: tuple[str, ...] = ()
+    status: StatusReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +148,7 @@ class Alert:
     - ``received_undeliverable``: fax, detail
     - ``received_without_content``: fax, caller, called, detail
     - ``report_undeliverable``: message, detail
-    - ``unknown_status``: status, detail, line
+    - ``unknown_status``: status, detail, line, push
 
     ``detail`` is what the other side said, and may have lines; further values are shown as they are.
     """

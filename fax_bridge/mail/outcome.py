@@ -36,6 +36,8 @@ SAID_BY_US = frozenset({FaxState.CANCELLED, FaxState.UNCERTAIN})
 class FaxView:
     """All text, ready to be shown; what does not apply is empty."""
 
+    key: str
+    """Which table of ``[outcome]`` tells it: faxes of one key share their advice."""
     state: str
     tone: str
     title: str
@@ -74,7 +76,7 @@ def outcome_key(state: FaxState, result: ResultClass | None) -> str:
 
 def fax_view(fax: ReportFax, words: Words, shown: Shown) -> FaxView:
     language = shown.language
-    key = "failed.option" if _is_an_option(fax) else outcome_key(fax.state, fax.result)
+    key = "failed.option" if is_an_option(fax) else outcome_key(fax.state, fax.result)
     number = numbers.shown(fax.number)
     told = {
         "number": number,
@@ -87,6 +89,7 @@ def fax_view(fax: ReportFax, words: Words, shown: Shown) -> FaxView:
     detail = reason(fax.detail, words, language)
     ours = fax.state in SAID_BY_US or fax.result in NEVER_HANDED_OVER
     return FaxView(
+        key=key,
         state=fax.state,
         tone=TONES[fax.state],
         title=title,
@@ -107,7 +110,7 @@ def fax_view(fax: ReportFax, words: Words, shown: Shown) -> FaxView:
     )
 
 
-def _is_an_option(fax: ReportFax) -> bool:
+def is_an_option(fax: ReportFax) -> bool:
     """It was not a part of the mail that could not be faxed, but what its sender asked for beside it."""
     return fax.result is ResultClass.DOCUMENT and fax.detail.partition(": ")[0] in OPTION_REASONS
 
@@ -145,6 +148,22 @@ def part_view(fate: Fate, words: Words, shown: Shown, *, made: bool) -> PartView
         size=shown.size(fate.size),
         fate=said,
     )
+
+
+_OF_NO_CONSEQUENCE = frozenset(
+    {"alternative_not_used", "multipart_container", "tracking_pixel", "resource_fork", "office_side_data"}
+)
+"""Left out, and nobody would miss it."""
+
+
+def parts_left_out(fates: Sequence[Fate]) -> tuple[list[Fate], list[Fate]]:
+    """What a person may miss in the fax, which is told first; and everything else."""
+    missed = [
+        fate
+        for fate in fates
+        if fate.kind is FateKind.REFUSED or (fate.kind is FateKind.LEFT_OUT and fate.reason not in _OF_NO_CONSEQUENCE)
+    ]
+    return missed, [fate for fate in fates if fate not in missed]
 
 
 def reason(text: str, words: Words, language: Language) -> str:

@@ -77,7 +77,7 @@ class Outgoing:
             event("mail_retry", lease.id, to=list(waiting), error=error[:300])
             return
         event("mailed" if state == OutboxState.SENT else "mail_failed", lease.id, to=row.recipients, refused=refused)
-        if row.kind == "report" and state == OutboxState.FAILED:
+        if row.kind == "report" and refused:
             detail = "\n".join(f"{to}: {why}" for to, why in refused.items())
             about = {"about": row.about, "message": row.about, "detail": detail}
             await outbox.put(tx, self._alerts.mail(f"alert-{row.id}", "report_undeliverable", **about))

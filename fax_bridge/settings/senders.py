@@ -7,7 +7,8 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from fax_bridge.fax import CoverPolicy, Language, Paper, Resolution
-from fax_bridge.setting_types import Network
+from fax_bridge.report_wishes import Outcomes
+from fax_bridge.setting_types import Address, Network
 from fax_bridge.settings.cover import template_name
 from fax_bridge.settings.section import Section
 
@@ -27,6 +28,13 @@ class Sender(Section):
     cli: str = ""
     paper_size: Paper | None = None
     resolution: Resolution | None = None
+    reports: Outcomes | None = None
+    """Which ends are mailed; ``[reports] outcomes`` where it is not given."""
+    report_to: tuple[Address, ...] = ()
+    """Who gets the reports instead of the envelope sender."""
+    report_cc: tuple[Address, ...] = ()
+    report_bcc: tuple[Address, ...] = ()
+    """An archive, which the others do not see."""
 
     @field_validator("cover_template")
     @classmethod

@@ -10,14 +10,16 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from typing import Any
 
 from sqlalchemy import delete, func, insert, select, text, update
 from ulid import ULID
 
 from fax_bridge.errors import Temporary
-from fax_bridge.fax import FaxState, Instant, MailDsn, MessageState, RcptDsn, now
+from fax_bridge.fax import FaxState, Instant, MailDsn, MessageState, NoticeKind, RcptDsn, now
 from fax_bridge.store.messages import PREPARE
-from fax_bridge.store.schema import fax, fax_event, message, message_piece
+from fax_bridge.store.notices import delayed_id
+from fax_bridge.store.schema import fax, fax_event, message, message_piece, notice
 from fax_bridge.store.store import Store
 from fax_bridge.store.tx import Tx
 
@@ -69,6 +71,10 @@ class NewMessage:
     spooled_bytes: int = 0
     """Where it is a file of the spool, its size; then there is nothing else of it."""
     dsn: MailDsn = field(default_factory=MailDsn)
+    reports: Mapping[str, Any] | None = None
+    """:meth:`fax_bridge.report_wishes.ReportWishes.stored` of its sender."""
+    delay_after: int | None = None
+    """Milliseconds after which its sender wants to hear of a fax that is late; ``None``: never."""
     repeat_window: int = 0
     """Milliseconds; a recipient whose fax was accepted less than that ago gets no second one."""
 
@@ -183,7 +189,7 @@ async def _insert(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]],
                 "mail_from": new.mail_from, "client": new.client,
                 "size": new.spooled_bytes or new.staged_bytes + len(new.content),
                 "spooled": int(new.spooled_bytes > 0), "language": new.language, "options": new.options,
-                "dsn_ret": new.dsn.ret, "dsn_envid": new.dsn.envid, **lease,
+                "dsn_ret": new.dsn.ret, "dsn_envid": new.dsn.envid, "reports": new.reports, **lease,
             }
             for new, _ in kept
         ],
@@ -204,6 +210,16 @@ async def _insert(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]],
             for one in faxes
         ],
     )  # fmt: skip
+    late = [(new.id, new.delay_after) for new, _ in kept if new.delay_after is not None]
+    if late:
+        notices = [
+            {
+                "id": delayed_id(message_id), "message_id": message_id, "kind": NoticeKind.DELAYED, "created_at": at,
+                "due_at": at + after,
+            }
+            for message_id, after in late
+        ]  # fmt: skip
+        await tx.conn.execute(insert(notice), notices)
     noted = [
         {"fax_id": one.id, "at": at, "state": FaxState.QUEUED, "note": "accepted"} for _, faxes in kept for one in faxes
     ]
@@ -233,6 +249,7 @@ async def withdraw(tx: Tx, ids: Sequence[str]) -> Sequence[bool]:
     await tx.conn.execute(delete(fax_event).where(fax_event.c.fax_id.in_(of_these)))
     await tx.conn.execute(delete(fax).where(fax.c.message_id.in_(gone)))
     await tx.conn.execute(delete(message_piece).where(message_piece.c.message_id.in_(gone)))
+    await tx.conn.execute(delete(notice).where(notice.c.message_id.in_(gone)))
     await tx.conn.execute(delete(message).where(message.c.id.in_(gone)))
     return [message_id in gone for message_id in ids]
 
@@ -279,6 +296,17 @@ async def content(store: Store, message_id: str) -> bytes:
             pieces = select(message_piece.c.data).where(message_piece.c.message_id == message_id)
             return b"".join((await conn.execute(pieces.order_by(message_piece.c.seq))).scalars())
     return await store.spool.read(message_id)
+
+
+async def header(store: Store, message_id: str) -> bytes:
+    """The mail's header, as far as it stands in its first piece; empty where it is purged. Raises as above."""
+    async with store.read() as conn:
+        spooled = (await conn.execute(select(message.c.spooled).where(message.c.id == message_id))).scalar()
+        if not spooled or not store.spool:
+            first = select(message_piece.c.data).where(message_piece.c.message_id == message_id)
+            data = (await conn.execute(first.order_by(message_piece.c.seq).limit(1))).scalar()
+            return bytes(data or b"").partition(b"\r\n\r\n")[0]
+    return (await store.spool.head(message_id, PIECE)).partition(b"\r\n\r\n")[0]
 
 
 async def purge_incomplete(store: Store, *, before: Instant) -> int:

@@ -18,7 +18,7 @@ from fax_bridge.fax import (
     now,
 )
 from fax_bridge.quiet_hours import ALWAYS, Schedule
-from fax_bridge.store import outbox
+from fax_bridge.store import notices, outbox
 from fax_bridge.store.lease import Lease, LeaseLost, Queue, finish
 from fax_bridge.store.schema import document, fax, fax_event, message
 from fax_bridge.store.store import Tx
@@ -35,6 +35,8 @@ class Headers:
     subject: str
     message_id: str
     references: str
+    auto_submitted: str = ""
+    """The keyword of the field of that name (RFC 3834 §5), in small letters."""
 
 
 async def prepared(
@@ -44,7 +46,8 @@ async def prepared(
     """The document is made: its faxes may go, each at its time. ``send_at`` is for those whose address named none."""
     await finish(
         tx, lease, due_at=None, state=MessageState.READY, subject=headers.subject, header_message_id=headers.message_id,
-        header_references=headers.references, sha256=sha256, pages=pages, cover=cover, fates=[asdict(f) for f in fates],
+        header_references=headers.references, header_auto_submitted=headers.auto_submitted,
+        sha256=sha256, pages=pages, cover=cover, fates=[asdict(f) for f in fates],
     )  # fmt: skip
     await tx.conn.execute(insert(document).values(message_id=lease.id, pdf=pdf))
     await _make_due(tx, lease.id, send_at, schedule)
@@ -76,7 +79,8 @@ async def refused(
     """All or nothing: the mail cannot be faxed whole, so none of its faxes goes."""
     await finish(
         tx, lease, due_at=None, state=MessageState.READY, subject=headers.subject, header_message_id=headers.message_id,
-        header_references=headers.references, fates=[asdict(f) for f in fates],
+        header_references=headers.references, header_auto_submitted=headers.auto_submitted,
+        fates=[asdict(f) for f in fates],
     )  # fmt: skip
     waiting = fax.c.state.in_([FaxState.QUEUED, FaxState.HELD])
     open_faxes = select(fax.c.id).where(fax.c.message_id == lease.id, waiting)
@@ -102,6 +106,8 @@ async def fax_ended(tx: Tx, message_id: str) -> None:
     still_open = exists().where(fax.c.message_id == message_id, fax.c.state.not_in(FAX_ENDS))
     if state == MessageState.READY and not (await tx.conn.execute(select(still_open))).scalar():
         changes |= {"state": MessageState.ENDED, "due_at": now(), "ended_at": now()}
+    elif state == MessageState.READY:
+        await notices.failed_early(tx, message_id)
     elif state == MessageState.REPORTED:
         changes |= {"state": MessageState.CORRECTING, "due_at": now()}
     await tx.conn.execute(update(message).where(of_this).values(**changes))
@@ -114,6 +120,17 @@ async def faxes_of(conn: AsyncConnection, message_id: str) -> Sequence[Row[Any]]
 
 def fates_of(row: Row[Any]) -> tuple[Fate, ...]:
     return tuple(Fate(**(one | {"kind": FateKind(one["kind"])})) for one in row.fates or ())
+
+
+async def shown(conn: AsyncConnection, message_id: str) -> Row[Any]:
+    """A message as it stands now."""
+    return (await conn.execute(select(message).where(message.c.id == message_id))).one()
+
+
+async def document_of(conn: AsyncConnection, message_id: str) -> bytes:
+    """The PDF; empty where there is none, or none any more."""
+    found = (await conn.execute(select(document.c.pdf).where(document.c.message_id == message_id))).scalar()
+    return bytes(found or b"")
 
 
 async def reported(tx: Tx, *, lease: Lease, revision: int, correction: bool, mail: outbox.NewMail | None) -> None:

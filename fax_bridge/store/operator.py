@@ -102,7 +102,7 @@ async def resend(tx: Tx, fax_id: str, *, new_message: str, new_fax: str, give_up
     await tx.conn.execute(
         insert(fax).values(
             id=new_fax, message_id=new_message, account=row.account, number=row.number, recipients=row.recipients,
-            state=FaxState.QUEUED, accepted_at=now(), give_up_at=give_up_at, due_at=now(),
+            dsn=row.dsn, state=FaxState.QUEUED, accepted_at=now(), give_up_at=give_up_at, due_at=now(),
         )
     )  # fmt: skip
     note = f"sent again by an operator after {row.id}"
@@ -152,6 +152,20 @@ async def counts(conn: AsyncConnection) -> dict[str, dict[str, int]]:
         rows = await conn.execute(by_state.order_by(table.c.state))
         told[name] = {row.state: row.number for row in rows.all()}
     return told
+
+
+async def status_words(conn: AsyncConnection) -> Sequence[Row[Any]]:
+    """FaxMAX's words as they came: how often, since when, last when and in which push. Looks through all statuses."""
+    columns = (
+        status.c.word,
+        func.min(status.c.message).label("message"),
+        func.count().label("number"),
+        func.min(status.c.received_at).label("first_at"),
+        func.max(status.c.received_at).label("last_at"),
+        func.max(status.c.push_id).label("last_push"),
+    )
+    rows = select(*columns).group_by(status.c.word).order_by(func.count().desc(), status.c.word)
+    return (await conn.execute(rows)).all()
 
 
 async def oldest_waiting(conn: AsyncConnection) -> Instant | None:

@@ -49,6 +49,11 @@ async def put(tx: Tx, mail: NewMail) -> None:
     tx.wake(MAIL.name)
 
 
+async def is_known(conn: AsyncConnection, outbox_id: str) -> bool:
+    """Whether that mail was ever queued."""
+    return (await conn.execute(select(outbox.c.id).where(outbox.c.id == outbox_id))).first() is not None
+
+
 async def content(conn: AsyncConnection, outbox_id: str) -> bytes:
     found: bytes = (await conn.execute(select(outbox.c.content).where(outbox.c.id == outbox_id))).scalar_one()
     return found

@@ -12,7 +12,18 @@ import structlog
 from sqlalchemy import ColumnElement, Table, delete, or_, select, update
 
 from fax_bridge.fax import Instant, MessageState, OutboxState, PushState, ReceivedState, now
-from fax_bridge.store.schema import document, fax, fax_event, message, message_piece, outbox, push, received, status
+from fax_bridge.store.schema import (
+    document,
+    fax,
+    fax_event,
+    message,
+    message_piece,
+    notice,
+    outbox,
+    push,
+    received,
+    status,
+)
 from fax_bridge.store.store import Store, Tx
 
 STEP = 50
@@ -99,7 +110,7 @@ async def _forget_messages(tx: Tx, *, until: Instant, where: ColumnElement[bool]
     of_these = select(fax.c.id).where(fax.c.message_id.in_(ids))
     await tx.conn.execute(delete(fax_event).where(fax_event.c.fax_id.in_(of_these)))
     await tx.conn.execute(delete(fax).where(fax.c.message_id.in_(ids)))
-    for table in (message_piece, document):
+    for table in (message_piece, document, notice):
         await tx.conn.execute(delete(table).where(table.c.message_id.in_(ids)))
     await tx.conn.execute(delete(message).where(message.c.id.in_(ids)))
     return len(ids)

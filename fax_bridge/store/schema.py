@@ -29,6 +29,7 @@ from fax_bridge.fax import (
     AccountState,
     FaxState,
     MessageState,
+    NoticeKind,
     OutboxState,
     PushState,
     ReceivedState,
@@ -91,6 +92,8 @@ message = Table(
     Column("options", JSON, nullable=False),
     Column("dsn_ret", String(4), nullable=False, server_default=""),
     Column("dsn_envid", Text, nullable=False, server_default=""),
+    Column("reports", JSON(none_as_null=True)),
+    Column("header_auto_submitted", String(40), nullable=False, server_default=""),
     Column("subject", Text, nullable=False, server_default=""),
     Column("header_message_id", Text, nullable=False, server_default=""),
     Column("header_references", Text, nullable=False, server_default=""),
@@ -112,6 +115,25 @@ message = Table(
 )
 
 """``spooled``: 1 while the mail is a file of the spool (:mod:`fax_bridge.store.spool`), and not in pieces here."""
+
+notice = Table(
+    "notice",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("message_id", Id, ForeignKey("message.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    *lease(),
+    one_of("kind", NoticeKind),
+    Index(
+        "ix_notice_due",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+)
+"""A word to a sender before the report. The id is made from what it is about (``early-<message>``); a row that was
+dealt with stays, without ``due_at``, so that it is never dealt with again."""
 
 message_piece = Table(
     "message_piece",

@@ -44,6 +44,15 @@ class Spool:
         """Raises ``OSError`` where it is not there."""
         return await self.run(self._path(message_id).read_bytes)
 
+    async def head(self, message_id: str, size: int) -> bytes:
+        """Its first bytes. Raises as above."""
+
+        def read() -> bytes:
+            with self._path(message_id).open("rb") as file:
+                return file.read(size)
+
+        return await self.run(read)
+
     async def discard(self, message_id: str) -> None:
         await self.run(lambda: self._path(message_id).unlink(missing_ok=True))
 

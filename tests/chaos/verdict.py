@@ -110,7 +110,7 @@ def _reports(books: Books) -> Iterator[str]:
     expected = set()
     for row in books.messages:
         report, correction = f"report-{row.id}", f"correction-{row.id}"
-        expected |= {report, correction}
+        expected |= {report, correction, f"early-{row.id}"}
         if report not in books.mailbox:
             yield f"message {row.id} has no report"
         elif str(books.mailbox[report]["In-Reply-To"]) != row.header_message_id:

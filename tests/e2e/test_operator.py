@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from fax_bridge.history import status_words
 from tests.e2e.conftest import SECRET, Bridge, bridge_in, until
 from tests.e2e.test_cli import run, said
 
@@ -95,3 +96,47 @@ async def test_a_quarantined_push_can_be_looked_at_and_replayed(bridge: Bridge) 
 
     await until(quarantined_again)
     assert len(bridge.mails()) == 1
+
+
+async def test_a_status_word_is_counted_told_once_and_understood_after_the_line_is_added(
+    tmp_path: Path, note: EmailMessage
+) -> None:
+    """The alert has the line and the push; with the line in the settings, replaying the push ends the fax."""
+    async with bridge_in(tmp_path, confirm_within="10m") as bridge:
+        await bridge.send(note, "902163330013")
+        provider_id = await until(lambda: _provider_id(bridge))
+        await _push(bridge, provider_id, "İLETİLDİ-2")
+        alert = await bridge.mail("postmaster@example.com")
+        await _push(bridge, provider_id, "iletildi 2")
+        await until(lambda: _words(bridge, 2))
+        text = " ".join(str(alert.get_body(("plain",)).get_content()).split())  # type: ignore[union-attr]  # it has one
+        assert '"İLETİLDİ-2" = { class = "CLASS", final = true }' in text
+        words = {row["word"]: row for row in said(await command(bridge, "pushes", "words", "--json"))}
+        assert (words["İLETİLDİ-2"]["count"], words["İLETİLDİ-2"]["known"]) == (1, False)
+        assert set(words) == {"İLETİLDİ-2", "iletildi 2"}
+        shown = await command(bridge, "pushes", "words")
+        assert "not known, not final" in shown.stdout
+        assert len(bridge.mails("postmaster@example.com")) == 1
+        assert await bridge.ended("submitted")
+    added = '[faxmax.status_map]\n"İLETİLDİ-2" = { class = "delivered", final = true }\n'
+    async with bridge_in(tmp_path, confirm_within="10m", more=added) as bridge:
+        push = words["İLETİLDİ-2"]["last_push"]
+        assert f"pushes replay {push}" in text
+        assert (await command(bridge, "pushes", "replay", push)).returncode == 0
+        assert (await bridge.ended("delivered"))["result"] == "delivered"
+        assert "teslim edildi" in str((await bridge.mail("ayse@example.com"))["Subject"])
+
+
+async def _push(bridge: Bridge, provider_id: str, status: str) -> None:
+    content = json.dumps([{"type": "OUTGOING_FAX", "id": provider_id, "status": status}])
+    async with httpx.AsyncClient(trust_env=False) as http:
+        await http.post(f"http://127.0.0.1:{bridge.webhook_port}/push/{SECRET}", content=content)
+
+
+async def _words(bridge: Bridge, count: int) -> bool | None:
+    return len(await status_words(bridge.settings)) == count or None
+
+
+async def _provider_id(bridge: Bridge) -> str | None:
+    faxes = await bridge.faxes()
+    return faxes[0]["faxmax_id"] if faxes else None

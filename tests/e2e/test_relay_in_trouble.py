@@ -82,7 +82,7 @@ class MailServer:
 
 
 @asynccontextmanager
-async def site(directory: Path, server: MailServer, **relay: str) -> AsyncIterator[Bridge]:
+async def site(directory: Path, server: MailServer, *, more: str = "", **relay: str) -> AsyncIterator[Bridge]:
     """The bridge beside that mail server, which may not be there yet."""
     if not server.port:
         with socket.socket() as sock:
@@ -90,7 +90,7 @@ async def site(directory: Path, server: MailServer, **relay: str) -> AsyncIterat
             server.port = sock.getsockname()[1]
     options = {"url": f"smtp://127.0.0.1:{server.port}", "retry_first": "100ms", "retry_longest": "200ms"}
     try:
-        async with bridge_in(directory, relay=options | relay) as bridge:
+        async with bridge_in(directory, relay=options | relay, more=more) as bridge:
             yield bridge
     finally:
         await server.stop()
@@ -219,6 +219,18 @@ async def test_a_report_that_is_refused_for_good_is_failed_and_told(tmp_path: Pa
         ((to, alert),) = server.taken
         assert to == OPERATOR
         assert "no such user" in alert.as_string()
+
+
+async def test_a_report_that_only_the_archive_took_is_told(tmp_path: Path, note: EmailMessage) -> None:
+    """The mail is sent, but its sender does not know the outcome: the operator hears of it all the same."""
+    server = MailServer(rcpt=lambda to, before: NOBODY if to == "erp@machines.example.org" else "250 OK")
+    await server.start()
+    entry = '[[senders]]\nmatch = "erp@machines.example.org"\nnetworks = ["127.0.0.0/8"]\n'
+    entry += 'report_bcc = ["kept@example.com"]\n'
+    async with site(tmp_path, server, more=entry) as bridge:
+        await bridge.send(note, "902163333344", sender="erp@machines.example.org")
+        assert await outbox_ends(bridge, mails=2) == {"report": "sent", "alert-report": "sent"}
+        assert sorted(to for to, _ in server.taken) == ["kept@example.com", OPERATOR]
 
 
 async def test_a_received_fax_that_both_mailboxes_refuse_goes_to_the_fallback(tmp_path: Path) -> None:

@@ -11,16 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fax_bridge.fax import FAX_ENDS, Fate, FateKind, FaxState, Language, ResultClass
-from fax_bridge.mail.compose import (
-    Alert,
-    ReceivedFax,
-    Report,
-    ReportFax,
-    alert_mail,
-    received_mail,
-    report_mail,
-)
+from fax_bridge.mail.compose import Alert, ReceivedFax, alert_mail, received_mail
 from fax_bridge.mail.headers import line, message_ids, unstructured
+from fax_bridge.mail.reports import Report, ReportFax, report_mail
 from fax_bridge.mail.words import Words
 
 WORDS = Words()
@@ -66,7 +59,7 @@ def fax(state: FaxState = FaxState.DELIVERED, result: ResultClass | None = None,
 def report(*faxes: ReportFax, **changed: object) -> Report:
     values: dict[str, object] = {
         "message_id": "01HF7YAT31JZHSMW1DA8S1XZ7J",
-        "to": "ayse@example.com",
+        "to": ("ayse@example.com",),
         "subject": "Şişli şantiyesi",
         "accepted_at": NOON,
         "original_message_id": "<original@example.com>",
@@ -368,7 +361,7 @@ def test_no_outside_value_can_write_a_header_or_a_line_of_a_report(attack: str) 
     )
     part = Fate(attack, attack, attack, 1, FateKind.LEFT_OUT, reason=attack)
     mail = sent(
-        report(hostile, subject=attack, to=attack, original_message_id=attack, references=attack, fates=(part,))
+        report(hostile, subject=attack, to=(attack,), original_message_id=attack, references=attack, fates=(part,))
     )
     message = read(mail)
     assert {name.lower() for name in message} <= REPORT_HEADERS
@@ -426,7 +419,7 @@ def test_a_line_is_one_line(text: str) -> None:
 def test_an_address_that_cannot_be_written_in_a_header_is_left_to_the_envelope() -> None:
     """The mail still goes to them; To holds an empty group (RFC 5322 §3.4)."""
     for address in ("üser@example.com", "a@b, c@d", "x\r\nBcc: y@example.com", ""):
-        assert b"\r\nTo: undisclosed-recipients:;\r\n" in sent(report(fax(), to=address))
+        assert b"\r\nTo: undisclosed-recipients:;\r\n" in sent(report(fax(), to=(address,)))
 
 
 def test_a_mail_cannot_be_written_without_a_sender_or_an_id() -> None:
@@ -561,7 +554,7 @@ ALERTS = {
     "received_undeliverable": {"fax": "01HF7", "detail": "a@example.com: 550 no such user"},
     "received_without_content": {"fax": "01HF7", "caller": "902125550000", "called": "", "detail": "FaxMAX x"},
     "report_undeliverable": {"message": "01HF7", "detail": "a@example.com: 550 no such user"},
-    "unknown_status": {"status": "TAMAMLANDI", "detail": "bitti", "line": '"tamamlandi" = {class = "delivered"}'},
+    "unknown_status": {"status": "TAMAMLANDI", "detail": "bitti", "line": '"tamamlandi" = {…}', "push": "01HF7"},
 }
 
 

@@ -1,9 +1,11 @@
 """Status words of FaxMAX: known, ambiguous, unknown."""
 
+import tomllib
+
 import pytest
 
 from fax_bridge.fax import ResultClass as R
-from fax_bridge.faxmax.status import Meaning, fold, meaning_of
+from fax_bridge.faxmax.status import Meaning, fold, line_to_add, meaning_of
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,13 @@ def test_the_settings_have_the_last_word() -> None:
 def test_the_turkish_i_is_one_letter_here(word: str) -> None:
     """İ, I, ı and i are compared as one."""
     assert fold(word) == "iptal edildi"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "cause"),
+    [("XYZZY", "", "CLASS"), ("XYZZY", "hat meşgul", "busy"), ('a "quoted\\ word', "\x7f", "CLASS"), ("", "", "CLASS")],
+)
+def test_the_line_to_add_is_toml_and_never_guesses_success(status: str, message: str, cause: str) -> None:
+    """It can be pasted as it is; an operator who does so unread tells nobody that a fax arrived."""
+    added = tomllib.loads(f"[faxmax.status_map]\n{line_to_add(status, message)}\n")["faxmax"]["status_map"]
+    assert added == {status: {"class": cause, "final": True}}
