@@ -3,7 +3,7 @@
 All of it is made here and committed together; from then on each is tried until it is there, or told to the operator.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -80,21 +80,16 @@ class Composer:
     def _mail(
         self, fax: ReceivedFax, row: Work, index: int, to: Sequence[str], cc: Sequence[str], bcc: Sequence[str]
     ) -> Sent:
-        """Smaller in steps while it is larger than a mail may be."""
+        """Leaner in steps while it is larger than a mail may be."""
         limit = self._settings.inbound.max_mail_bytes
-        links: tuple[NewDelivery, ...] = ()
         told: list[NewMail] = []
         fax, links = self._shaped(fax, row, index)
         content = self._content(fax, index, to, cc)
-        if len(content) > limit and fax.shape == "attachment" and fax.pdf is not None:
-            lean = replace(fax, without_tiff=bool(fax.tiff) and (fax.format == "both" or bool(fax.faults)))
-            if lean.format == "tiff":
-                lean = replace(lean, format="pdf")
-            smaller = self._content(lean, index, to, cc)
-            if len(smaller) < len(content):
-                fax, content = lean, smaller
+        size = len(content)
+        for leaner in _leaner(fax):
+            if len(content) > limit:
+                fax, content = leaner, self._content(leaner, index, to, cc)
         if len(content) > limit and fax.shape == "attachment":
-            size = len(content)
             shape = "link" if self._settings.inbound.link_url else "notice"
             fax, links = self._shaped(replace(fax, shape=shape, too_large=True, without_tiff=False), row, index)
             content = self._content(fax, index, to, cc)
@@ -225,6 +220,16 @@ class Composer:
             language=language,
             timezone=timezone,
         )
+
+
+def _leaner(fax: ReceivedFax) -> Iterator[ReceivedFax]:
+    """What can be left out of a mail before the fax itself: the picture, then the TIFF where there is a PDF too."""
+    if fax.shape != "attachment":
+        return
+    fax = replace(fax, picture_png=None)
+    yield fax
+    if fax.pdf is not None and fax.tiff and (fax.format == "both" or (fax.format == "pdf" and fax.faults)):
+        yield replace(fax, without_tiff=True)
 
 
 def _own(own: str | None, common: str) -> str:
