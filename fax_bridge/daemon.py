@@ -22,7 +22,7 @@ from fax_bridge.email_to_fax.submit import Submitter, fingerprint
 from fax_bridge.email_to_fax.system_mail import SystemMail
 from fax_bridge.errors import BridgeError
 from fax_bridge.eventlog import event
-from fax_bridge.fax import now
+from fax_bridge.fax import DeliveryKind, now
 from fax_bridge.fax_to_email.convert import Converter
 from fax_bridge.fax_to_email.deliver import Composer
 from fax_bridge.fax_to_email.events import Events
@@ -53,6 +53,10 @@ MAIL_GRACE = 10.0
 
 STAGED_FOR = 86_400_000
 """Milliseconds that the pieces of an unfinished mail are kept: longer than the slowest DATA may take."""
+
+
+SINK_SLOTS: dict[str | None, int] = {DeliveryKind.DIRECTORY: 2, DeliveryKind.WEBHOOK: 4}
+"""Received faxes that are being handed over at once, by where to."""
 
 
 PURGE_EVERY = 600.0
@@ -183,7 +187,7 @@ def _workers(
         plain(pushes.EVENTS, events.handle, 4),
         plain(pushes.ANNOUNCED, events.handle_announced, 1),
         plain(pushes.CONVERT, Converter(settings, store, documents, composer).handle, 2),
-        plain(deliveries.DELIVER, Sinks(settings, store, alerts).handle, 4),
+        Worker(store, deliveries.DELIVER, Sinks(settings, store, alerts).handle, SINK_SLOTS),
         plain(outbox.MAIL, Outgoing(settings, store, relay, alerts).handle, 4),
     ]
 

@@ -161,11 +161,10 @@ class SystemMail:
         whom = sha256(recipient.lower().encode()).hexdigest()[:8]
         return self._alerts.mail(
             f"alert-bounce-{outbox_id}-{whom}",
-            "received_bounced",
+            "received_bounced" if rescued else "received_bounced_kept",
             about=about,
             fax=about,
             recipient=recipient,
-            rescued="yes" if rescued else "",
             detail=detail,
         )
 

@@ -103,7 +103,7 @@ class Alert:
 
     - ``account_paused``: account, detail
     - ``push_quarantined``: push, detail
-    - ``received_bounced``: fax, recipient, rescued (``yes`` or empty), detail
+    - ``received_bounced``, ``received_bounced_kept``: fax, recipient, detail
     - ``received_not_handed_over``: fax, target, detail
     - ``received_too_large``: fax, size, until
     - ``received_undeliverable``: fax, detail

@@ -12,7 +12,8 @@ from fax_bridge.store.lease import Lease, Queue, finish
 from fax_bridge.store.schema import delivery
 from fax_bridge.store.store import Tx
 
-DELIVER = Queue("deliver", delivery, delivery.c.state == DeliveryState.WAITING)
+DELIVER = Queue("deliver", delivery, delivery.c.state == DeliveryState.WAITING, lanes="kind")
+"""A lane for each kind: a program that does not answer holds up no directory."""
 
 
 @dataclass(frozen=True, slots=True)

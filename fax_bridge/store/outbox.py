@@ -29,8 +29,9 @@ class NewMail:
     """Whether ``mail_from`` is an address of ours that takes what comes back."""
 
 
-FALLBACK_INDEX = 65_535
-"""Of the mail that brings a fax to the fallback mailbox, where its routes' mails count from 0."""
+FALLBACK_INDEX = 32_767
+"""Of the mail that brings a fax to the fallback mailbox, where its routes' mails count from 0. Twice that and one, the
+largest index of a link, is what a token has room for."""
 
 
 def id_of_fax_mail(received_id: str, index: int) -> str:

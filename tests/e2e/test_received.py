@@ -380,6 +380,23 @@ async def test_a_mail_that_would_be_too_large_loses_its_tiff_then_the_fax(
         assert (await as_file(bridge.settings, fax_id, as_pdf=True)).startswith(b"%PDF")
 
 
+async def test_a_fax_too_large_for_the_fallback_mailbox_too_is_behind_a_link_there(tmp_path: Path) -> None:
+    """Handed over to nobody, and larger than a mail may be: still somebody has it."""
+    async with hook([410]) as (url, _):
+        inbound = 'max_mail_bytes = 200_000\nlink_url = "http://127.0.0.1:9"'
+        more = f'\n[[routes]]\n[[routes.webhooks]]\nurl = "{url}"\nsecret = "a-long-shared-secret"\n'
+        async with routed(tmp_path, inbound, more) as bridge:
+            assert await incoming(bridge, content=base64.b64encode(noise()).decode()) == 200
+            await until(lambda: _mailed_rows(bridge))
+            (mail,) = [mail for mail in bridge.mails(OPERATOR) if mail["X-Received-Fax-Fallback"] == "not_handed_over"]
+            body = mail.get_body(("plain",))
+            assert body is not None
+            found = re.search(r"http://127\.0\.0\.1:9(/fax/\S+)", body.get_content())
+            assert found
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{bridge.webhook_port}", trust_env=False) as http:
+                assert (await http.get(found[1])).content.startswith(b"%PDF")
+
+
 async def test_all_routes_that_fit_get_the_fax_each_in_its_own_shape(tmp_path: Path) -> None:
     """Copies in Bcc stand in no header; nobody gets the same twice."""
     more = """

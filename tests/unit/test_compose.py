@@ -567,7 +567,8 @@ def test_the_fallback_mailbox_learns_why_the_fax_is_there(language: Language, re
 ALERTS = {
     "account_paused": {"account": "default", "detail": "HTTP 401\ntoken refused"},
     "push_quarantined": {"push": "01HF7", "detail": "element 1: no id"},
-    "received_bounced": {"fax": "01HF7", "recipient": "a@example.com", "rescued": "yes", "detail": "5.2.2 full"},
+    "received_bounced": {"fax": "01HF7", "recipient": "a@example.com", "detail": "5.2.2 full"},
+    "received_bounced_kept": {"fax": "01HF7", "recipient": "", "detail": "5.2.2 full"},
     "received_not_handed_over": {"fax": "01HF7", "target": "/srv/fax", "detail": "No space left on device"},
     "received_too_large": {"fax": "01HF7", "size": "31 MB", "until": "2 Aralık 2026"},
     "received_undeliverable": {"fax": "01HF7", "detail": "a@example.com: 550 no such user"},
