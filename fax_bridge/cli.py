@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from fax_bridge import __version__, check, console, daemon, eventlog, templates_preview
+from fax_bridge import __version__, check, cli_received, console, daemon, eventlog, templates_preview
 from fax_bridge.demo import demo as run_demo
 from fax_bridge.documents.worker import ConvertedFax, Documents
 from fax_bridge.errors import BridgeError
@@ -48,6 +48,7 @@ app.add_typer(faxes, name="faxes")
 app.add_typer(pushes, name="pushes")
 app.add_typer(accounts, name="accounts")
 app.add_typer(templates_preview.app, name="templates")
+cli_received.register(app, lambda config: _settings(config))
 
 Config = Annotated[
     Path | None,

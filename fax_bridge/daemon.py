@@ -21,11 +21,15 @@ from fax_bridge.email_to_fax.prepare import Preparer
 from fax_bridge.email_to_fax.receive import Intake
 from fax_bridge.email_to_fax.report import Reporter
 from fax_bridge.email_to_fax.submit import Submitter, fingerprint
+from fax_bridge.email_to_fax.system_mail import SystemMail
 from fax_bridge.errors import BridgeError
 from fax_bridge.eventlog import event
-from fax_bridge.fax import now
+from fax_bridge.fax import DeliveryKind, now
 from fax_bridge.fax_to_email.convert import Converter
+from fax_bridge.fax_to_email.deliver import Composer
 from fax_bridge.fax_to_email.events import Events
+from fax_bridge.fax_to_email.links import links
+from fax_bridge.fax_to_email.sinks import Sinks
 from fax_bridge.fax_to_email.webhook import webhook
 from fax_bridge.http_listener import HttpListener
 from fax_bridge.mail.alerts import Alerts
@@ -33,7 +37,20 @@ from fax_bridge.mail.outgoing import Outgoing
 from fax_bridge.mail.relay import Relay
 from fax_bridge.mail.words import Words
 from fax_bridge.settings import Settings
-from fax_bridge.store import accounts, clock, faxes, intake, messages, notices, outbox, pushes, schema
+from fax_bridge.signed_tokens import SignedTokens
+from fax_bridge.store import (
+    accounts,
+    clock,
+    deliveries,
+    faxes,
+    intake,
+    keys,
+    messages,
+    notices,
+    outbox,
+    pushes,
+    schema,
+)
 from fax_bridge.store.lease import Queue, free_all
 from fax_bridge.store.retention import Kept, purge
 from fax_bridge.store.store import Store, Tx
@@ -50,6 +67,10 @@ MAIL_GRACE = 10.0
 
 STAGED_FOR = 86_400_000
 """Milliseconds that the pieces of an unfinished mail are kept: longer than the slowest DATA may take."""
+
+
+SINK_SLOTS: dict[str | None, int] = {DeliveryKind.DIRECTORY: 2, DeliveryKind.WEBHOOK: 4}
+"""Received faxes that are being handed over at once, by where to."""
 
 
 PURGE_EVERY = 600.0
@@ -88,8 +109,9 @@ async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[
         store = await Store.open(settings.store.url)
         stack.push_async_callback(store.close)
         await store.write(lambda tx: _begin(tx, settings, not store.shared))
+        tokens = SignedTokens(await keys.key_of(store))
         submitter = Submitter(settings, store, documents, words, alerts)
-        workers = _workers(settings, store, documents, words, alerts, relay, submitter)
+        workers = _workers(settings, store, documents, words, alerts, relay, submitter, tokens)
         tasks = [asyncio.create_task(w.run(), name=w.name) for w in workers]
         tasks.append(asyncio.create_task(expire_forever(store, settings.faxmax), name="expire"))
         tasks.append(asyncio.create_task(expire_held_forever(store, settings.faxmax), name="expire held"))
@@ -100,12 +122,12 @@ async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[
         async def ready() -> bool:
             return store.healthy and not any(task.done() for task in tasks)
 
-        app = webhook(settings, store, ready)
+        app = webhook(settings, store, ready, [links(store, tokens)])
         https = [HttpListener(app, where.host, where.port) for where in settings.webhook.listen]
         for http in https:
             await http.start()
             stack.push_async_callback(http.stop)
-        intake = Intake(settings, store)
+        intake = Intake(settings, store, SystemMail(settings, store, tokens, alerts))
         stack.push_async_callback(intake.stop, min(grace, MAIL_GRACE))
         smtp_ports = [await intake.listen_smtp(where) for where in settings.smtp.listen]
         for place in settings.lmtp.listen:
@@ -135,7 +157,18 @@ async def serve(settings: Settings) -> None:
 async def _begin(tx: Tx, settings: Settings, alone: bool) -> None:
     """What a start owes to the run before it."""
     if alone:
-        await free_all(tx, [schema.message, schema.notice, schema.fax, schema.push, schema.received, schema.outbox])
+        await free_all(
+            tx,
+            [
+                schema.message,
+                schema.notice,
+                schema.fax,
+                schema.push,
+                schema.received,
+                schema.outbox,
+                schema.delivery,
+            ],
+        )
     names = settings.faxmax.account_names
     for name in await accounts.known(tx, {name: fingerprint(settings.faxmax.account(name)) for name in names}):
         event("resumed", account=name, why="other credentials")
@@ -160,6 +193,7 @@ def _workers(
     alerts: Alerts,
     relay: Relay,
     submitter: Submitter,
+    tokens: SignedTokens,
 ) -> list[Worker]:
     """One worker for each step, in the order of the flow."""
     lanes: dict[str | None, int] = {
@@ -167,6 +201,7 @@ def _workers(
     }
 
     events = Events(settings, store, alerts)
+    composer = Composer(settings, words, tokens, alerts)
 
     def plain(queue: Queue, handle: Handler, slots: int) -> Worker:
         return Worker(store, queue, handle, {None: slots})
@@ -179,7 +214,8 @@ def _workers(
         plain(notices.NOTICE, Notifier(settings, store, words).handle, 2),
         plain(pushes.EVENTS, events.handle, 4),
         plain(pushes.ANNOUNCED, events.handle_announced, 1),
-        plain(pushes.CONVERT, Converter(settings, store, documents, words).handle, 2),
+        plain(pushes.CONVERT, Converter(settings, store, documents, composer).handle, 2),
+        Worker(store, deliveries.DELIVER, Sinks(settings, store, alerts).handle, SINK_SLOTS),
         plain(outbox.MAIL, Outgoing(settings, store, relay, alerts).handle, 4),
     ]
 

@@ -12,11 +12,11 @@ _log = structlog.get_logger("event")
 Word = Literal[
     "accepted", "rejected", "document", "submitted", "retry", "unknown", "paused", "resumed", "ended", "fax_received",
     "converted", "push", "status", "mailed", "mail_retry", "mail_failed", "quarantined", "settings", "outage",
-    "started", "stopped",
+    "started", "stopped", "bounce", "passed_on", "handed_over", "hand_over_retry", "hand_over_failed", "link_fetched",
 ]  # fmt: skip
 
 
-NEEDS_A_PERSON = frozenset({"paused", "quarantined", "mail_failed", "outage"})
+NEEDS_A_PERSON = frozenset({"paused", "quarantined", "mail_failed", "hand_over_failed", "outage"})
 """Told at the level of warnings."""
 
 

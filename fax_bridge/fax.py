@@ -100,15 +100,31 @@ class ReceivedState(StrEnum):
     CONVERTED = "converted"
     """The mail with the PDF, or with the original where no PDF could be made, is in the outbox."""
     MAILED = "mailed"
-    """The site's relay took the mail for every mailbox."""
+    """All that it goes to has it, or else the fallback mailbox does. A bounce leads back to ``received``."""
     FAILED = "failed"
-    """The relay refused the mail for good, for the fallback mailbox too; the fax is kept here."""
+    """The fallback mailbox does not have it either; the fax is kept here."""
 
 
 class OutboxState(StrEnum):
     WAITING = "waiting"
     SENT = "sent"
     FAILED = "failed"
+
+
+class DeliveryKind(StrEnum):
+    """A received fax on another way than by mail."""
+
+    DIRECTORY = "directory"
+    WEBHOOK = "webhook"
+    LINK = "link"
+    """Kept until its time is over, for whoever has the signed address."""
+
+
+class DeliveryState(StrEnum):
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    """Given up; the fax went to the fallback mailbox, and the operator was told."""
 
 
 class AccountState(StrEnum):

@@ -21,6 +21,7 @@ from fax_bridge.email_to_fax.incoming import LOCAL_ERROR, Incoming, reason_of
 from fax_bridge.email_to_fax.smtp_connection import SHUTTING_DOWN, Connection
 from fax_bridge.email_to_fax.smtp_limits import Room, Sessions
 from fax_bridge.email_to_fax.smtp_session import LmtpSession, SmtpSession
+from fax_bridge.email_to_fax.system_mail import BY_ITSELF, Letter, SystemAddress, SystemMail
 from fax_bridge.email_to_fax.transaction import Recipient, Transaction
 from fax_bridge.eventlog import event
 from fax_bridge.fax import now
@@ -46,9 +47,11 @@ NOT_ALLOWED = Refusal("550 5.7.1 this sender may not send faxes from here")
 class Intake:
     """All mail listeners of one daemon; their sessions share the limits."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, system: SystemMail | None = None) -> None:
+        """``system`` takes mail that is no fax; without it there are no such addresses."""
         self.settings = settings
         self._store = store
+        self._system = system
         self._limits = Sessions(settings.smtp.max_sessions, settings.smtp.max_sessions_per_client)
         self._room = Room(settings.store.path, settings.smtp.min_free_bytes)
         self._sessions: set[Connection] = set()
@@ -120,9 +123,17 @@ class Intake:
     def has_room(self) -> bool:
         return self._room.enough
 
-    def admit(self, transaction: Transaction, client: str, address: str) -> Destination | Refusal:
+    def admit(self, transaction: Transaction, client: str, address: str) -> Destination | SystemAddress | Refusal:
         """What a recipient's address means, or the reply that refuses it."""
         mail_from = transaction.mail_from or ""
+        system = self._system.recipient(mail_from, address) if self._system else None
+        if isinstance(system, Refusal):
+            event("rejected", mail_from=mail_from, client=client, to=address, why=system.reply)
+            return system
+        if (system and transaction.recipients) or (transaction.system and not system):
+            return BY_ITSELF
+        if system:
+            return system
         if sender_of(self.settings, mail_from, client) is None:
             event("rejected", mail_from=mail_from, client=client, to=address, why="sender")
             return NOT_ALLOWED
@@ -137,10 +148,12 @@ class Intake:
             event("rejected", mail_from=mail_from, client=client, to=address, why=to.reply)
         return to
 
-    def begin(self) -> Incoming:
+    def begin(self, transaction: Transaction) -> Incoming | Letter:
+        if self._system and transaction.system:
+            return self._system.begin(transaction.system)
         return Incoming(self._store, self.settings.smtp)
 
-    def forget(self, mail: Incoming) -> None:
+    def forget(self, mail: Incoming | Letter) -> None:
         """The mail's client went away, or it was refused: drop what the store has of it, in the background."""
         task = asyncio.create_task(mail.abandon())
         self._tasks.add(task)
@@ -151,9 +164,12 @@ class Intake:
         log.error("session failed", exc_info=error)
         return LOCAL_ERROR
 
-    async def accept(self, transaction: Transaction, client: str, mail: Incoming) -> str:
+    async def accept(self, transaction: Transaction, client: str, mail: Incoming | Letter) -> str:
         """Commit the mail; the reply to its client. This is the instant of acceptance."""
-
+        if isinstance(mail, Letter):
+            if self._system is None:
+                return LOCAL_ERROR
+            return await self._system.accept(transaction.system, transaction.mail_from or "", client, mail)
         try:
             content = await mail.finish()
             sender = sender_of(self.settings, transaction.mail_from or "", client)

@@ -21,6 +21,7 @@ from fax_bridge.email_to_fax.smtp_arguments import (
 )
 from fax_bridge.email_to_fax.smtp_connection import Connection, Decisions, Refused
 from fax_bridge.email_to_fax.smtp_data import DotUnstuffer
+from fax_bridge.email_to_fax.system_mail import Letter, SystemAddress
 from fax_bridge.email_to_fax.transaction import Recipient, Transaction
 
 _BDAT = re.compile(r"([0-9]{1,19})( +LAST)?", re.IGNORECASE)
@@ -102,6 +103,10 @@ class SmtpSession(Connection):
         to = self._decisions.admit(transaction, self.client, path.address)
         if isinstance(to, Refusal):
             raise Refused(to.reply)
+        if isinstance(to, SystemAddress):
+            transaction.system.append(to)
+            await self._send("250 2.1.5 taken")
+            return
         transaction.recipients.append(Recipient(path.address, to.number, dsn, to.options, to.spelled))
         await self._send(f"250 2.1.5 fax to +{to.number}")
 
@@ -174,26 +179,26 @@ class SmtpSession(Connection):
         transaction = self.transaction
         if not transaction.begun:
             raise Refused("503 5.5.1 send MAIL first")
-        if not transaction.recipients:
+        if not transaction.recipients and not transaction.system:
             raise Refused("503 5.5.1 no recipient was accepted")
         if transaction.broken:
             raise Refused("503 5.5.1 the mail was refused before its end; send RSET")
 
-    def _begin(self) -> Incoming:
+    def _begin(self) -> Incoming | Letter:
         transaction = self.transaction
         if transaction.incoming is None:
-            transaction.incoming = self._decisions.begin()
+            transaction.incoming = self._decisions.begin(transaction)
             transaction.pace = self._new_pace()
         return transaction.incoming
 
-    async def _read_octets(self, size: int, mail: Incoming | None) -> None:
+    async def _read_octets(self, size: int, mail: Incoming | Letter | None) -> None:
         while size:
             data = await self._next_chunk(size)
             size -= len(data)
             if mail:
                 await mail.add(data)
 
-    async def _end_of_mail(self, mail: Incoming) -> None:
+    async def _end_of_mail(self, mail: Incoming | Letter) -> None:
         transaction = self.transaction
         if transaction.pace:
             self._keep_pace(transaction.pace)  # its first pieces may have been purged, if it took that long
@@ -226,7 +231,7 @@ class LmtpSession(SmtpSession):
         await self._greet(hostname, extended=True)
 
     async def _answer_mail(self, reply: str, transaction: Transaction) -> None:
-        for _ in transaction.recipients:
+        for _ in transaction.recipients or transaction.system:
             await self._send(reply)
 
 

@@ -7,6 +7,7 @@ from aiosmtpd.smtp import Envelope
 from fax_bridge.email_to_fax.incoming import Incoming
 from fax_bridge.email_to_fax.options import FaxOptions
 from fax_bridge.email_to_fax.smtp_limits import Pace
+from fax_bridge.email_to_fax.system_mail import Letter, SystemAddress
 from fax_bridge.fax import MailDsn, RcptDsn
 
 
@@ -31,8 +32,10 @@ class Transaction(Envelope):
         super().__init__()
         self.begun = False
         self.recipients: list[Recipient] = []
+        self.system: list[SystemAddress] = []
+        """Recipients that are no fax numbers; a mail has these or the others."""
         self.dsn = MailDsn()
-        self.incoming: Incoming | None = None
+        self.incoming: Incoming | Letter | None = None
         """The mail's bytes, from DATA or the first BDAT on."""
         self.pace: Pace | None = None
         self.broken = False

@@ -11,9 +11,8 @@ from fax_bridge.documents.fault import Fault
 from fax_bridge.documents.worker import Documents
 from fax_bridge.errors import DocumentRefused
 from fax_bridge.eventlog import event
-from fax_bridge.fax_to_email.deliver import received_mail_for
-from fax_bridge.fax_to_email.route import destination_of
-from fax_bridge.mail.words import Words
+from fax_bridge.fax_to_email.deliver import Composer, Sent
+from fax_bridge.fax_to_email.route import Facts, decide
 from fax_bridge.numbers import shown
 from fax_bridge.settings import Settings
 from fax_bridge.store import pushes
@@ -83,11 +82,11 @@ def information(row: Work) -> dict[str, str]:
 class Converter:
     """Handles the queue :data:`pushes.CONVERT`."""
 
-    def __init__(self, settings: Settings, store: Store, documents: Documents, words: Words) -> None:
+    def __init__(self, settings: Settings, store: Store, documents: Documents, composer: Composer) -> None:
         self._settings = settings
         self._store = store
         self._documents = documents
-        self._words = words
+        self._composer = composer
 
     async def handle(self, lease: Lease, row: Work) -> None:
         async with self._store.read() as conn:
@@ -96,12 +95,32 @@ class Converter:
             made = Converted(None, 0, (), None, "worker_crashed", "the conversion failed again and again")
         else:
             made = await convert(tiff, self._documents, information(row))
-        destination = destination_of(self._settings, row.called)
-        reason = "no_route" if destination.is_fallback else ""
-        mail = received_mail_for(
-            self._settings, self._words, row, made, tiff, to=destination.to, fallback_reason=reason
-        )
+        sent = self._sent(row, made, tiff)
         await self._store.write(
-            partial(pushes.converted, lease=lease, pages=made.pages, problem=made.remark, mail=mail)
+            partial(
+                pushes.converted,
+                lease=lease,
+                pages=made.pages,
+                problem=made.remark,
+                mails=sent.mails,
+                others=sent.others,
+            )
         )
-        event("converted", row.id, pages=made.pages, problem=made.remark, to=list(destination.to))
+        to = [address for mail in sent.mails for address in mail.recipients]
+        event("converted", row.id, pages=made.pages, problem=made.remark, to=to, others=len(sent.others))
+
+    def _sent(self, row: Work, made: Converted, tiff: bytes) -> Sent:
+        if row.fallback_reason:  # it has gone to its routes already, and one of them did not get it
+            return self._composer.fallback(row, made, tiff, row.fallback_reason)
+        facts = Facts(
+            called=row.called,
+            caller=row.caller,
+            remote_station=row.remote_station,
+            account=row.account,
+            pages=made.pages,
+            at=row.received_at,
+        )
+        decision = decide(self._settings, facts)
+        if decision.is_fallback:
+            return self._composer.fallback(row, made, tiff, "no_route")
+        return self._composer.routed(row, made, tiff, decision)

@@ -5,7 +5,7 @@ is a plain 404. FaxMAX repeats a push that got no 200, so only failing to store 
 """
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from pydantic import SecretStr
@@ -23,8 +23,10 @@ from fax_bridge.store.store import Store
 log = structlog.get_logger("webhook")
 
 
-def webhook(settings: Settings, store: Store, ready: Callable[[], Awaitable[bool]]) -> Starlette:
-    """The application. ``ready`` tells whether mail and pushes can really be taken."""
+def webhook(
+    settings: Settings, store: Store, ready: Callable[[], Awaitable[bool]], more: Sequence[Route] = ()
+) -> Starlette:
+    """The application. ``ready`` tells whether mail and pushes can really be taken; ``more`` is served beside."""
 
     async def push(request: Request) -> Response:
         if not _is_secret(request.path_params["secret"], settings.webhook.secrets):
@@ -57,6 +59,7 @@ def webhook(settings: Settings, store: Store, ready: Callable[[], Awaitable[bool
             Route("/push/{secret}", push, methods=["POST"]),
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
+            *more,
         ]
     )
 

@@ -135,6 +135,24 @@ class ReceivedFax:
     problem: str = ""
     problem_detail: str = ""
     fallback_reason: str = ""
+    account: str = ""
+    route: str = ""
+    format: str = "pdf"
+    """``pdf``, ``tiff`` or ``both``; the TIFF comes too where the PDF is missing or not the whole truth."""
+    without_tiff: bool = False
+    """The TIFF would have come too, but the mail would have been too large."""
+    shape: str = "attachment"
+    """``attachment``; ``notice``, the fax is not in the mail; ``link``, it can be fetched from ``links``."""
+    too_large: bool = False
+    """Why the shape is not the route's own: no mail server would take the mail."""
+    links: tuple[tuple[str, str], ...] = ()
+    """File name and address."""
+    until: Instant | None = None
+    """Until when the links work, or the fax of a notice is kept here."""
+    subject: str = ""
+    file_name: str = ""
+    """Both with the tokens of :mod:`fax_bridge.name_tokens`; empty for the templates' own."""
+    json_part: bool = False
     language: Language = Language.TR
     timezone: str = DEFAULT_ZONE
 
@@ -145,6 +163,9 @@ class Alert:
 
     - ``account_paused``: account, detail
     - ``push_quarantined``: push, detail
+    - ``received_bounced``, ``received_bounced_kept``: fax, recipient, detail
+    - ``received_not_handed_over``: fax, target, detail
+    - ``received_too_large``: fax, size, until
     - ``received_undeliverable``: fax, detail
     - ``received_without_content``: fax, caller, called, detail
     - ``report_undeliverable``: message, detail

@@ -8,7 +8,7 @@ from functools import partial
 
 from fax_bridge.errors import Temporary
 from fax_bridge.eventlog import event
-from fax_bridge.fax import OutboxState, ReceivedState, now
+from fax_bridge.fax import OutboxState, now
 from fax_bridge.mail.alerts import Alerts
 from fax_bridge.mail.delivery import Delivery
 from fax_bridge.mail.relay import Relay
@@ -41,9 +41,7 @@ class Outgoing:
             waiting = tuple(delivery.deferred)
             error = "; ".join(f"{to}: {reply}" for to, reply in {**delivery.deferred, **delivery.refused}.items())
         await self._store.write(
-            partial(
-                self._record, lease=lease, row=row, content=content, delivery=delivery, waiting=waiting, error=error
-            )
+            partial(self._record, lease=lease, row=row, delivery=delivery, waiting=waiting, error=error)
         )
 
     async def _record(
@@ -52,7 +50,6 @@ class Outgoing:
         *,
         lease: Lease,
         row: Work,
-        content: bytes,
         delivery: Delivery,
         waiting: tuple[str, ...],
         error: str,
@@ -81,14 +78,10 @@ class Outgoing:
             detail = "\n".join(f"{to}: {why}" for to, why in refused.items())
             about = {"about": row.about, "message": row.about, "detail": detail}
             await outbox.put(tx, self._alerts.mail(f"alert-{row.id}", "report_undeliverable", **about))
-        if row.kind == "received":
-            await self._received_ended(tx, row, content, state, refused)
-        elif row.kind == "fallback":
-            await pushes.ended(tx, row.about, ReceivedState.MAILED if delivered else ReceivedState.FAILED)
+        if row.kind in pushes.FAX_MAILS:
+            await self._fax_mail_ended(tx, row, state, refused)
 
-    async def _received_ended(
-        self, tx: Tx, row: Work, content: bytes, state: OutboxState, refused: dict[str, str]
-    ) -> None:
+    async def _fax_mail_ended(self, tx: Tx, row: Work, state: OutboxState, refused: dict[str, str]) -> None:
         """The fax is in a mailbox, or on its way to the fallback one; the operator hears of every refusal."""
         fallback = self._settings.inbound.fallback
         if refused and set(refused) != {fallback}:
@@ -97,18 +90,6 @@ class Outgoing:
                 f"alert-{row.id}", "received_undeliverable", about=row.about, fax=row.about, detail=detail
             )
             await outbox.put(tx, alert)
-        if state == OutboxState.SENT:
-            await pushes.ended(tx, row.about, ReceivedState.MAILED)
-        elif fallback in refused:
-            await pushes.ended(tx, row.about, ReceivedState.FAILED)
-        else:
-            again = outbox.NewMail(
-                id=f"fallback-{row.about}",
-                kind="fallback",
-                about=row.about,
-                mail_from=row.mail_from,
-                recipients=(fallback,),
-                content=content,
-                give_up_at=now() + int(self._settings.relay.queue_lifetime * 1000),
-            )
-            await outbox.put(tx, again)
+        if state == OutboxState.FAILED and row.kind == "received" and fallback not in refused:
+            await pushes.to_fallback(tx, row.about, "relay_refused")
+        await pushes.settle(tx, row.about)

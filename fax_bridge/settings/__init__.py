@@ -19,6 +19,7 @@ from fax_bridge.setting_types import Day
 from fax_bridge.settings.cover import Cover
 from fax_bridge.settings.faxmax import Account, FaxMax, StatusMeaning
 from fax_bridge.settings.inbound import Inbound, Route
+from fax_bridge.settings.inbound_faults import route_faults
 from fax_bridge.settings.log import Log
 from fax_bridge.settings.numbers import Numbers, QuietHoursSettings
 from fax_bridge.settings.reading import Reading
@@ -100,10 +101,9 @@ class Settings(BaseSettings):
             ("faxmax.cli", self.faxmax.cli),
             *((f"faxmax.accounts.{name}.cli", own.get("cli", "")) for name, own in self.faxmax.accounts.items()),
             *((f"senders[{i}].cli", sender.cli) for i, sender in enumerate(self.senders)),
-            *((f"routes[{i}].called", route.called) for i, route in enumerate(self.routes)),
         ):
             try:
-                if number or place.endswith("called"):
+                if number:
                     read_number(number, self.numbers.region)
             except BadNumber as fault:
                 faults.append(f'{place}: {fault}. Write it with its country code, e.g. "902162222525".')
@@ -111,6 +111,12 @@ class Settings(BaseSettings):
             if sender.account not in self.faxmax.account_names:
                 known = ", ".join(self.faxmax.account_names)
                 faults.append(f'senders[{i}].account: there is no account "{sender.account}". Known: {known}.')
+        faults += route_faults(self.inbound, self.routes, self.numbers.region, self.faxmax.account_names)
+        if self.inbound.fallback.rpartition("@")[2].lower() in self.smtp.domains:
+            faults.append(
+                f"inbound.fallback: mail to {self.inbound.fallback} would come back here. "
+                "Give a mailbox outside smtp.domains."
+            )
         places = [str(listen) for listen in (*self.smtp.listen, *self.webhook.listen) if listen.port]
         faults += [
             f"smtp.listen / webhook.listen: {place} is given twice. Give each listener a port of its own."
@@ -147,4 +153,6 @@ class Settings(BaseSettings):
         for own in (dump["faxmax"], *dump["faxmax"]["accounts"].values()):
             own.update({key: MASK for key in ("token", "password") if own.get(key)})
             own.update({key: masked(own[key]) for key in ("proxy",) if own.get(key)})
+        for sink in (sink for route in dump["routes"] for sink in route["webhooks"]):
+            sink["url"] = sink["url"].partition("?")[0]  # what follows is often a key
         return dump

@@ -10,7 +10,7 @@ from fax_bridge.errors import Permanent
 from fax_bridge.fax import FAX_ENDS, FaxState, Instant, MessageState, PushState, now
 from fax_bridge.quiet_hours import AT_ONCE, Schedule
 from fax_bridge.store import faxes, pushes
-from fax_bridge.store.schema import account, document, fax, fax_event, message, outbox, push, received, status
+from fax_bridge.store.schema import account, delivery, document, fax, fax_event, message, outbox, push, received, status
 from fax_bridge.store.store import Tx
 
 
@@ -146,6 +146,7 @@ async def push_show(conn: AsyncConnection, push_id: str) -> Row[Any] | None:
 async def counts(conn: AsyncConnection) -> dict[str, dict[str, int]]:
     """How many rows of each table are in which state."""
     tables = {"faxes": fax, "messages": message, "pushes": push, "received": received, "outbox": outbox}
+    tables["deliveries"] = delivery
     told = {}
     for name, table in tables.items():
         by_state = select(table.c.state, func.count().label("number")).group_by(table.c.state)

@@ -25,6 +25,20 @@ class NewMail:
     recipients: tuple[str, ...]
     content: bytes
     give_up_at: Instant
+    awaits_bounces: bool = False
+    """Whether ``mail_from`` is an address of ours that takes what comes back."""
+
+
+FALLBACK_INDEX = 32_767
+"""Of the mail that brings a fax to the fallback mailbox, where its routes' mails count from 0. Twice that and one, the
+largest index of a link, is what a token has room for."""
+
+
+def id_of_fax_mail(received_id: str, index: int) -> str:
+    """Stable, so that the same fax is the same mail however often it is made."""
+    if index == FALLBACK_INDEX:
+        return f"fallback-{received_id}"
+    return f"received-{received_id}-{index}" if index else f"received-{received_id}"
 
 
 async def put(tx: Tx, mail: NewMail) -> None:
@@ -40,6 +54,7 @@ async def put(tx: Tx, mail: NewMail) -> None:
             give_up_at=mail.give_up_at,
             mail_from=mail.mail_from,
             recipients=list(mail.recipients),
+            addressed=list(mail.recipients) if mail.awaits_bounces else None,
             refused={},
             content=mail.content,
             state=OutboxState.WAITING,

@@ -9,10 +9,21 @@ from dataclasses import dataclass
 from functools import partial
 
 import structlog
-from sqlalchemy import ColumnElement, Table, delete, or_, select, update
+from sqlalchemy import ColumnElement, Table, delete, or_, select, tuple_, update
 
-from fax_bridge.fax import Instant, MessageState, OutboxState, PushState, ReceivedState, now
+from fax_bridge.fax import (
+    DeliveryKind,
+    DeliveryState,
+    Instant,
+    MessageState,
+    OutboxState,
+    PushState,
+    ReceivedState,
+    now,
+)
 from fax_bridge.store.schema import (
+    bounce,
+    delivery,
     document,
     fax,
     fax_event,
@@ -73,11 +84,21 @@ def _steps(kept: Kept) -> list[Callable[[Tx], Awaitable[int]]]:
             _empty, table=push, column="body",
             where=_past(push.c.state == PushState.DONE, push.c.received_at, content),
         ),
+        partial(
+            _empty, table=delivery, column="content",
+            where=_past(_gone_out, delivery.c.created_at, content) | _past(_link, delivery.c.give_up_at, now()),
+        ),
         partial(_forget_messages, until=metadata, where=told),
         partial(_forget, table=outbox, where=_past(sent, outbox.c.created_at, metadata)),
+        partial(_forget, table=delivery, where=_past(_gone_out | _link, delivery.c.give_up_at, metadata)),
+        partial(_forget_bounces, until=metadata),
         partial(_forget, table=received, where=_past(delivered, received.c.received_at, metadata)),
         partial(_forget, table=push, where=_past(push.c.state != PushState.STORED, push.c.received_at, metadata)),
     ]  # fmt: skip
+
+
+_link = delivery.c.kind == DeliveryKind.LINK
+_gone_out = (delivery.c.state != DeliveryState.WAITING) & ~_link
 
 
 def _past(where: ColumnElement[bool], since: ColumnElement[int], until: Instant) -> ColumnElement[bool]:
@@ -122,6 +143,16 @@ async def _forget(tx: Tx, *, table: Table, where: ColumnElement[bool]) -> int:
         await tx.conn.execute(delete(status).where(status.c.push_id.in_(ids)))
     await tx.conn.execute(delete(table).where(table.c.id.in_(ids)))
     return len(ids)
+
+
+async def _forget_bounces(tx: Tx, *, until: Instant) -> int:
+    """Its key has two columns."""
+    keys = tuple_(bounce.c.outbox_id, bounce.c.recipient)
+    old = (
+        await tx.conn.execute(select(bounce.c.outbox_id, bounce.c.recipient).where(bounce.c.at < until).limit(STEP))
+    ).all()
+    await tx.conn.execute(delete(bounce).where(keys.in_([tuple(row) for row in old])))
+    return len(old)
 
 
 async def _shrink(tx: Tx) -> None:

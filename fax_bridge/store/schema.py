@@ -27,6 +27,8 @@ from sqlalchemy import (
 
 from fax_bridge.fax import (
     AccountState,
+    DeliveryKind,
+    DeliveryState,
     FaxState,
     MessageState,
     NoticeKind,
@@ -295,6 +297,7 @@ received = Table(
     Column("state", String(16), nullable=False),
     Column("pages", Integer, nullable=False, server_default="0"),
     Column("problem", Text, nullable=False, server_default=""),
+    Column("fallback_reason", String(32), nullable=False, server_default=""),
     *lease(),
     one_of("state", ReceivedState),
     UniqueConstraint("provider_id"),
@@ -306,6 +309,8 @@ received = Table(
     ),
 )
 
+"""``fallback_reason``: why the fax goes, or went, to the fallback mailbox though it had other ones first."""
+
 outbox = Table(
     "outbox",
     metadata,
@@ -316,6 +321,7 @@ outbox = Table(
     Column("give_up_at", BigInteger, nullable=False),
     Column("mail_from", Text, nullable=False),
     Column("recipients", JSON, nullable=False),
+    Column("addressed", JSON(none_as_null=True)),
     Column("refused", JSON, nullable=False),
     Column("delivered", Integer, nullable=False, server_default="0"),
     Column("content", LargeBinary, nullable=False),
@@ -330,4 +336,50 @@ outbox = Table(
         postgresql_where=text("due_at IS NOT NULL"),
     ),
 )
-"""Mail that leaves. The id is made from what it is about (``report-<message>``), so that a thing is told once."""
+"""Mail that leaves. The id is made from what it is about (``report-<message>``), so that a thing is told once.
+``recipients`` shrinks to those that are still waited for; ``addressed`` holds all, where bounces are awaited."""
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("about", Id, nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("give_up_at", BigInteger, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("last_error", Text, nullable=False, server_default=""),
+    *lease(),
+    one_of("kind", DeliveryKind),
+    one_of("state", DeliveryState),
+    Index(
+        "ix_delivery_due",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+)
+"""A received fax on another way than by mail: into a directory, to a webhook, or kept for whoever has its link."""
+
+bounce = Table(
+    "bounce",
+    metadata,
+    Column("outbox_id", String(64), primary_key=True),
+    Column("recipient", String(320), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("about", Id, nullable=False, index=True),
+    Column("detail", Text, nullable=False, server_default=""),
+)
+"""Whose mail came back, once for each, however many bounces came; ``recipient`` is empty where none of them told."""
+
+site_key = Table(
+    "site_key",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+"""Random keys that this installation made for itself; a backup has them too, so that links outlive a restore."""

@@ -146,17 +146,23 @@ async def until(look: Callable[[], Awaitable[T | None]], seconds: float = 45) ->
 
 @asynccontextmanager
 async def bridge_in(
-    directory: Path, *, relay: Mapping[str, str] = NOTHING, at: str = "", more: str = "", **faxmax: str
+    directory: Path,
+    *,
+    relay: Mapping[str, str] = NOTHING,
+    at: str = "",
+    more: str = "",
+    edit: Callable[[str], str] = str,
+    **faxmax: str,
 ) -> AsyncIterator[Bridge]:
-    """``faxmax`` overrides keys of ``[faxmax]``, ``relay`` those of ``[relay]``; ``at`` is FaxMAX's address where it is
-    not the sandbox; ``more`` is TOML that is added."""
+    """``edit`` is given the settings' text; ``faxmax`` overrides keys of ``[faxmax]``, ``relay`` those of ``[relay]``;
+    ``at`` is FaxMAX's address where it is not the sandbox; ``more`` is TOML that is added."""
     told = SandboxSettings(listen="127.0.0.1:0", token="T0KEN-pl4nted", numbers=(OUR_NUMBER,), pace=0.02)
     async with AsyncExitStack() as stack:
         sandbox = Sandbox(told, await stack.enter_async_context(Documents()))
         await sandbox.start()
         stack.push_async_callback(sandbox.stop)
         config = directory / "fax-bridge.toml"
-        config.write_text(settings_text(directory, at or sandbox.url, relay=relay, **faxmax) + more)
+        config.write_text(edit(settings_text(directory, at or sandbox.url, relay=relay, **faxmax)) + more)
         settings = load(config)
         async with daemon.running(settings, grace=5) as ports:
             sandbox.notify_url = f"http://127.0.0.1:{ports.webhook}/push/{SECRET}"

@@ -1,6 +1,7 @@
 """The command as people run it: a process, its words, its exit status."""
 
 import asyncio
+import base64
 import email
 import io
 import json
@@ -16,7 +17,7 @@ import pikepdf
 import pytest
 
 from tests.e2e.conftest import Bridge
-from tests.e2e.test_round_trips import fax_tiff, ink_box, pdf_in, pdf_of, text_in
+from tests.e2e.test_round_trips import fax_tiff, incoming, ink_box, pdf_in, pdf_of, text_in
 
 FIXTURES = Path(__file__).parents[1] / "data" / "settings"
 
@@ -146,3 +147,37 @@ def test_the_help_of_the_sandbox_prints_the_table_of_fates() -> None:
     text = run("sandbox", "--help").stdout
     for digits in (f"{n:04d}" for n in range(1, 16)):
         assert digits in text
+
+
+def test_route_test_explains_where_a_fax_would_go() -> None:
+    """For people with the reason of each route, for programs as JSON; a wrong number is told with its mend."""
+    config = ("--config", str(FIXTURES / "good.toml"))
+    done = run("route-test", "--called", "0216 222 25 25", *config)
+    assert done.returncode == 0, done.stderr
+    assert "routes[0]: takes it: called 902162222525 is 902162222525" in done.stdout
+    assert "to: reception@example.com" in done.stdout
+    told = said(run("route-test", "--called", "902120000000", "--at", "2026-11-26T08:00", "--json", *config))
+    assert told["fallback"] is True
+    assert told["goes_to"][0]["to"] == ["postmaster@example.com"]
+    done = run("route-test", "--called", "reception", *config)
+    assert (done.returncode, done.stderr.strip()) == (1, '"reception" is not a telephone number')
+
+
+async def test_a_received_fax_is_listed_and_saved_beside_the_running_daemon(bridge: Bridge, tmp_path: Path) -> None:
+    """As a PDF and as it came; never over a file that is there, and one that is not kept is told."""
+    await incoming(bridge, content=base64.b64encode(fax_tiff()).decode())
+    await bridge.mail("reception@example.com")
+    config = ("--config", str(bridge.directory / "fax-bridge.toml"))
+    (fax,) = said(await asyncio.to_thread(run, "received", "list", "--json", *config))
+    assert (fax["caller"], fax["pages"], fax["kept"]) == ("+90 216 333 44 55", 1, True)
+    for name in ("fax.pdf", "fax.tif"):
+        done = await asyncio.to_thread(run, "received", "save", fax["id"].lower(), str(tmp_path / name), *config)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "fax.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "fax.tif").read_bytes() == fax_tiff()
+    again = await asyncio.to_thread(run, "received", "save", fax["id"], str(tmp_path / "fax.tif"), *config)
+    assert again.returncode == 1
+    none = await asyncio.to_thread(run, "received", "save", "01HF7", str(tmp_path / "none.pdf"), *config)
+    assert none.returncode == 1
+    assert "There is no fax 01HF7" in none.stderr
+    assert not (tmp_path / "none.pdf").exists()

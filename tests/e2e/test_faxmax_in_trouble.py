@@ -94,7 +94,7 @@ async def world(
 ) -> AsyncIterator[tuple[Bridge, FaxMax]]:
     faxmax = FaxMax(answer)
     times = {"timeout": patience, "unknown_window": unknown_window, "confirm_within": "20s"}
-    async with server(faxmax.converse) as url, bridge_in(directory, relay=NOTHING, at=url, **times) as bridge:
+    async with server(faxmax.converse) as url, bridge_in(directory, relay=NOTHING, at=url, edit=str, **times) as bridge:
         yield bridge, faxmax
 
 

@@ -348,6 +348,15 @@ REPORT_HEADERS = {
 }
 
 
+RECEIVED_HEADERS = REPORT_HEADERS | {
+    f"x-received-fax-{name}"
+    for name in (
+        *("id", "faxmax-id", "caller", "called", "csid", "pages", "date", "account", "route"),
+        *("faults", "problem", "fallback"),
+    )
+}
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_no_outside_value_can_write_a_header_or_a_line_of_a_report(attack: str) -> None:
     """Subject, ids, addresses, station, FaxMAX's words and file names: each stays where it belongs."""
@@ -387,7 +396,7 @@ def test_no_outside_value_can_write_a_header_of_a_received_fax(attack: str) -> N
     hostile = received(caller_raw=attack, called=attack, remote_station=attack, faults=(attack,), problem_detail=attack)
     for one in (hostile, received(caller="", caller_raw=attack, remote_station=attack, fallback_reason=attack)):
         message = read(brought(one))
-        assert {name.lower() for name in message} <= REPORT_HEADERS
+        assert {name.lower() for name in message} <= RECEIVED_HEADERS
         assert len(message["from"].addresses) == 1
         assert message["from"].addresses[0].addr_spec in ("902162222525@fax.example.com", "faks@fax.example.com")
         assert "@" not in message["from"].addresses[0].display_name
@@ -537,7 +546,7 @@ def test_a_damaged_fax_brings_both_files_and_names_the_faults() -> None:
 
 
 @LANGUAGES
-@pytest.mark.parametrize("reason", ["no_route", "relay_refused"])
+@pytest.mark.parametrize("reason", ["no_route", "relay_refused", "bounced", "not_handed_over"])
 def test_the_fallback_mailbox_learns_why_the_fax_is_there(language: Language, reason: str) -> None:
     """A reason we have no words for is shown as it is."""
     said = WORDS.phrase(language, f"fallback.{reason}", called="+90 212 444 55 66")
@@ -551,6 +560,10 @@ def test_the_fallback_mailbox_learns_why_the_fax_is_there(language: Language, re
 ALERTS = {
     "account_paused": {"account": "default", "detail": "HTTP 401\ntoken refused"},
     "push_quarantined": {"push": "01HF7", "detail": "element 1: no id"},
+    "received_bounced": {"fax": "01HF7", "recipient": "a@example.com", "detail": "5.2.2 full"},
+    "received_bounced_kept": {"fax": "01HF7", "recipient": "", "detail": "5.2.2 full"},
+    "received_not_handed_over": {"fax": "01HF7", "target": "/srv/fax", "detail": "No space left on device"},
+    "received_too_large": {"fax": "01HF7", "size": "31 MB", "until": "2 Aralık 2026"},
     "received_undeliverable": {"fax": "01HF7", "detail": "a@example.com: 550 no such user"},
     "received_without_content": {"fax": "01HF7", "caller": "902125550000", "called": "", "detail": "FaxMAX x"},
     "report_undeliverable": {"message": "01HF7", "detail": "a@example.com: 550 no such user"},
