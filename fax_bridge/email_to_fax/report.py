@@ -47,6 +47,7 @@ class Reporter:
             faxes=tuple(faxes),
             language=Language(row.language),
             correction=correction,
+            unknown_fields=tuple(row.options.get("unknown_fields", ())),
             timezone=self._settings.reports.timezone,
         )
         outbox_id = f"{'correction' if correction else 'report'}-{row.id}"
@@ -84,4 +85,5 @@ class Reporter:
             remote_station=row.remote_station,
             detail=row.detail,
             promised_until=row.promised_at,
+            target=row.target,
         )

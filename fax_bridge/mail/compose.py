@@ -10,7 +10,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 
 from fax_bridge import numbers
-from fax_bridge.fax import Instant
+from fax_bridge.fax import FateKind, Instant
 from fax_bridge.mail.headers import assembled, is_address, line, mailboxes, message_ids, unstructured
 from fax_bridge.mail.letters import Alert, ReceivedFax, Report, ReportFax
 from fax_bridge.mail.outcome import fax_view, part_view, reason, summary
@@ -28,6 +28,8 @@ def report_mail(report: Report, words: Words, *, sender: str, message_id: str, d
     """
     shown = Shown(report.language, report.timezone)
     faxes = tuple(fax_view(fax, words, shown) for fax in report.faxes)
+    made = report.document_pages > 0
+    skipped = [fate for fate in report.fates if made and fate.kind is FateKind.SKIPPED]
     rendered = words.render(
         "report",
         report.language,
@@ -35,7 +37,9 @@ def report_mail(report: Report, words: Words, *, sender: str, message_id: str, d
         headline=summary(faxes, words, shown),
         tone=next((tone for tone in ("bad", "unsure") if tone in {fax.tone for fax in faxes}), "good"),
         faxes=faxes,
-        parts=tuple(part_view(fate, words, shown, made=report.document_pages > 0) for fate in report.fates),
+        parts=tuple(part_view(fate, words, shown, made=made) for fate in report.fates),
+        skipped=tuple(part_view(fate, words, shown, made=made) for fate in skipped),
+        notes=_notes(report, words),
         subject=line(report.subject, 120),
         accepted=shown.when(report.accepted_at),
         document_pages=_pages(report.document_pages, words, shown),
@@ -53,6 +57,11 @@ def report_mail(report: Report, words: Words, *, sender: str, message_id: str, d
         *_automatic("auto-replied", report.message_id),
     ]
     return _mail(headers, _alternatives(rendered), shown, message_id, date)
+
+
+def _notes(report: Report, words: Words) -> tuple[str, ...]:
+    fields = ", ".join(line(name, 80) for name in report.unknown_fields)
+    return (words.phrase(report.language, "note.unknown_fields", list=fields),) if fields else ()
 
 
 def received_mail(

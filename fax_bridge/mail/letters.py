@@ -31,6 +31,8 @@ class ReportFax:
     remote_station: str = ""
     detail: str = ""
     promised_until: Instant | None = None
+    target: str = ""
+    """Where ``number`` is empty: ``book-ID``, ``contact-ID`` or ``list``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Report:
     document_sha256: str = ""
     language: Language = Language.TR
     correction: bool = False
+    unknown_fields: tuple[str, ...] = ()
+    """Header fields that begin with ``X-Fax-`` and were not heeded."""
     timezone: str = DEFAULT_ZONE
 
 

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from fax_bridge.fax import Language, Paper, Resolution
+from fax_bridge.fax import Language, Paper, Resolution, SkipKind
 from fax_bridge.setting_types import Network
 from fax_bridge.settings.section import Section
 
@@ -22,6 +22,16 @@ class Sender(Section):
     cli: str = ""
     paper_size: Paper | None = None
     resolution: Resolution | None = None
+    allowed_cli: tuple[str, ...] = ()
+    """Numbers that a mail may ask to be shown as the calling one, beside ``cli``."""
+    books: bool = False
+    """Whether ``book-ID@`` and ``contact-ID@`` may be written: their numbers are FaxMAX's, and not known here."""
+    skip: tuple[SkipKind, ...] | None = None
+    """Kinds of part that a mail may go without; ``reading.skip`` where this is left out."""
+    max_pages: int = Field(default=0, ge=0)
+    """Pages of a document, without the cover; 0 for as many as there are."""
+    max_bytes: int = Field(default=0, ge=0)
+    """Bytes of a mail; 0 for ``smtp.max_message_bytes``, which holds in any case."""
 
     @model_validator(mode="after")
     def has_a_condition(self) -> Self:
