@@ -39,6 +39,15 @@ class Prepared:
     """Cleaned HTML for the cover; ``None``: this fax has no cover."""
 
 
+def without_cover(made: Prepared) -> Prepared:
+    """The same, where nobody is to get the cover: what would stand on it is left out, as its sender wishes."""
+    fates = (
+        replace(fate, kind=FateKind.LEFT_OUT, reason="cover_off") if fate.kind == FateKind.COVER else fate
+        for fate in made.fates
+    )
+    return replace(made, cover_body=None, fates=tuple(fates))
+
+
 @dataclass(frozen=True, slots=True)
 class Unfaxable:
     """Why the mail cannot be faxed whole: the first refused part's reason, and the fate of all."""

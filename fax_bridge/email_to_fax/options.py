@@ -56,6 +56,9 @@ class FaxOptions:
         return {name: str(value) for name, value in named.items() if value}
 
 
+NO_COVER = frozenset({"off", "never"})
+"""The words for a fax without a cover; what would stand on it is then not in the fax."""
+
 _OPTIONS: Mapping[str, Option] = {
     "at": SEND_AT,
     "res": RESOLUTION,

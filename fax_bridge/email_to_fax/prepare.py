@@ -7,10 +7,11 @@ from functools import partial
 
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.distribution_list import ListFault, divided, with_lists_refused
-from fax_bridge.email_to_fax.document import Unfaxable, planned, prepare
+from fax_bridge.email_to_fax.document import Unfaxable, planned, prepare, without_cover
 from fax_bridge.email_to_fax.grants import check_cli
 from fax_bridge.email_to_fax.mail_part import ReadMail
 from fax_bridge.email_to_fax.options import (
+    NO_COVER,
     FaxOptions,
     OptionFault,
     bare_subject,
@@ -80,6 +81,9 @@ class Preparer:
         if isinstance(made, Unfaxable):
             await self._refuse(lease, headers, made.fates, ": ".join(filter(None, (made.reason, made.detail))))
             return
+        of_mail = asked.cover or row.options.get("cover")
+        if all(((one.options or {}).get("cover") or of_mail) in NO_COVER for one in faxes):
+            made = without_cover(made)
         prepared = partial(
             messages.prepared,
             lease=lease,

@@ -1,7 +1,9 @@
 """All faxes of a mail have ended: the one report to its sender goes into the outbox, and later one correction."""
 
+from collections.abc import Sequence
 from functools import partial
 
+from fax_bridge.email_to_fax.options import NO_COVER
 from fax_bridge.eventlog import event
 from fax_bridge.fax import FaxState, Language, MessageState, ResultClass, now
 from fax_bridge.mail.compose import Report, ReportFax, report_mail
@@ -25,7 +27,7 @@ class Reporter:
         async with self._store.read() as conn:
             faxes = await messages.faxes_of(conn, lease.id)
         correction = row.state == MessageState.CORRECTING
-        mail = self._mail(row, [self._fax(one) for one in faxes], correction)
+        mail = self._mail(row, [self._fax(one) for one in faxes], correction, _without_cover(row, faxes))
         # Refused with LeaseLost if a fax moved since ``row`` was read; the next claim writes the report anew.
         await self._store.write(
             partial(messages.reported, lease=lease, revision=row.revision, correction=correction, mail=mail)
@@ -33,7 +35,9 @@ class Reporter:
         for one in faxes:
             event("ended", one.id, state=one.state, result=one.result, message=lease.id, correction=correction)
 
-    def _mail(self, row: Work, faxes: list[ReportFax], correction: bool) -> outbox.NewMail:
+    def _mail(
+        self, row: Work, faxes: list[ReportFax], correction: bool, without_cover: tuple[str, ...]
+    ) -> outbox.NewMail:
         report = Report(
             message_id=row.id,
             to=row.mail_from,
@@ -48,6 +52,7 @@ class Reporter:
             language=Language(row.language),
             correction=correction,
             unknown_fields=tuple(row.options.get("unknown_fields", ())),
+            without_cover=without_cover,
             timezone=self._settings.reports.timezone,
         )
         outbox_id = f"{'correction' if correction else 'report'}-{row.id}"
@@ -87,3 +92,11 @@ class Reporter:
             promised_until=row.promised_at,
             target=row.target,
         )
+
+
+def _without_cover(row: Work, faxes: Sequence[Work]) -> tuple[str, ...]:
+    """There is a cover, and these were to go without it."""
+    if not row.cover:
+        return ()
+    asked = ((one, (one.options or {}).get("cover") or row.options.get("cover")) for one in faxes)
+    return tuple(one.number or one.target for one, cover in asked if cover in NO_COVER)

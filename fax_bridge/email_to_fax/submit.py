@@ -12,6 +12,7 @@ from uuid import uuid4
 from ulid import ULID
 
 from fax_bridge.email_to_fax.cover import cover_html
+from fax_bridge.email_to_fax.options import NO_COVER
 from fax_bridge.errors import Verdict
 from fax_bridge.eventlog import event
 from fax_bridge.fax import Language, Resolution, ResultClass, TargetKind, now
@@ -134,7 +135,7 @@ class Submitter:
         options = mail.options | (row.options or {})  # its own address has the first word
         kind, _, kept_id = row.target.partition("-") if not row.number else ("", "", "")
         cover = None
-        if mail.cover and options.get("cover") not in {"off", "never"}:
+        if mail.cover and options.get("cover") not in NO_COVER:
             cover = cover_html(
                 mail.cover,
                 words=self._words,

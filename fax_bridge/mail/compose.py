@@ -61,7 +61,9 @@ def report_mail(report: Report, words: Words, *, sender: str, message_id: str, d
 
 def _notes(report: Report, words: Words) -> tuple[str, ...]:
     fields = ", ".join(line(name, 80) for name in report.unknown_fields)
-    return (words.phrase(report.language, "note.unknown_fields", list=fields),) if fields else ()
+    bare = ", ".join(numbers.shown(number) or line(number, 80) for number in report.without_cover)
+    said = (("unknown_fields", fields), ("without_cover", bare))
+    return tuple(words.phrase(report.language, f"note.{key}", list=listed) for key, listed in said if listed)
 
 
 def received_mail(

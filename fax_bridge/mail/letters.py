@@ -53,6 +53,8 @@ class Report:
     correction: bool = False
     unknown_fields: tuple[str, ...] = ()
     """Header fields that begin with ``X-Fax-`` and were not heeded."""
+    without_cover: tuple[str, ...] = ()
+    """The numbers (or targets) that went without the cover that the others have."""
     timezone: str = DEFAULT_ZONE
 
 

@@ -101,6 +101,25 @@ async def test_an_option_in_the_subject_that_is_none_refuses_the_mail_in_words(
     assert len(await sent(rich)) == 1
 
 
+async def test_one_recipient_gets_the_cover_and_another_does_not(rich: Bridge, note: EmailMessage) -> None:
+    """The report says which went without; where nobody gets it, its text is told as left out."""
+    with_file(note, "page.pdf", pdf_of_pages(1), "application/pdf")
+    await rich.send(note, "902163333344+nocover", "902163333355", sender=RICH)
+    report = words(await rich.mail(RICH))
+    got = await sent(rich)
+    assert {phone: "cover_html" in one["params"] for phone, one in got.items()} == {
+        "902163333344": False,
+        "902163333355": True,
+    }
+    assert "Sent without the cover page and its text, as you asked: +90 216 333 33 44." in report
+    note.replace_header("Message-ID", "<note-2@example.com>")
+    note["X-Fax-Cover"] = "off"
+    await rich.send(note, "902163333366", sender=RICH)
+    report = words(await rich.mail(RICH, 2))
+    assert "it would stand on the cover page, which you did not want" in report
+    assert "Sent without the cover" not in report
+
+
 async def test_a_number_that_its_sender_may_not_show_refuses_the_mail(bridge: Bridge, note: EmailMessage) -> None:
     """The calling number is not anybody's to choose."""
     note["X-Fax-Cli"] = "902162222526"
