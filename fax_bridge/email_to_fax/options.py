@@ -85,7 +85,7 @@ _FIELDS: Mapping[str, Option] = {
     "x-fax-cli": CLI,
 }
 
-_BRACKET = re.compile(r"\s*\[fax:\s*([^\[\]]+?)\s*\]\s*", re.IGNORECASE)
+_BRACKET = re.compile(r"\[fax:\s*([^\[\]\s][^\[\]]{0,300}?)\s*\]\s*", re.IGNORECASE)
 _KNOWN = ", ".join([*_WORDS, *(f"{name}=" for name in _OPTIONS if name != "resolution")])
 
 
