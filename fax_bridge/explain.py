@@ -1,15 +1,25 @@
 """``fax-bridge explain``: what a mail would become, told and shown; nothing is sent and no settings are needed."""
 
 import email.utils
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.cover import Cover
+from fax_bridge.email_to_fax.distribution_list import divided, lines_of
 from fax_bridge.email_to_fax.document import Prepared, Unfaxable, prepare
+from fax_bridge.email_to_fax.mail_part import MailPart
 from fax_bridge.email_to_fax.mail_text import TOLERANT, header_text
-from fax_bridge.email_to_fax.options import LocalPart, OptionFault, read_address, read_header
+from fax_bridge.email_to_fax.options import (
+    FaxOptions,
+    LocalPart,
+    OptionFault,
+    read_address,
+    read_header,
+    read_subject,
+    unknown_fields,
+)
 from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.email_to_fax.send_time import DAY_MS, Clock
 from fax_bridge.fax import Instant, Language, Paper, Resolution, now
@@ -36,14 +46,17 @@ async def explain(
 ) -> Explanation:
     """``to``: envelope recipients; without any, the addresses of To and Cc that could be numbers are taken."""
     mail = read_mail(content)
-    paper, resolution = Paper.A4, Resolution.FINE
-    send_at = None
+    asked = FaxOptions()
+    lists: list[MailPart] = []
     recipients = [_recipient(address, region) for address in to or _addressed(content, region)]
     made: Prepared | Unfaxable
     try:
-        send_at = read_header(mail.fax_fields, _clock()).send_at
+        subject, of_subject = read_subject(mail.subject, _clock())
+        asked = of_subject.over(read_header(mail.fax_fields, _clock()))
+        mail, lists = divided(replace(mail, subject=subject))
+        recipients += [_recipient(line.text, region) for part in lists for line in lines_of(part.data)]
         async with Documents() as documents:
-            made = await prepare(mail, documents, paper=paper)
+            made = await prepare(mail, documents, paper=_paper(recipients, asked))
     except OptionFault as fault:
         made = Unfaxable(fault.reason, fault.written, ())
     cover = None
@@ -56,7 +69,15 @@ async def explain(
         "subject": mail.subject,
         "from": email.utils.formataddr((mail.from_name, mail.from_address)),
         "recipients": recipients,
-        "options": {"paper_size": paper, "resolution": resolution, "language": language, "send_at": _when(send_at)},
+        "options": {
+            "paper_size": _paper(recipients, asked),
+            "resolution": asked.resolution or Resolution.FINE,
+            "cover": asked.cover,
+            "cli": asked.cli,
+            "language": language,
+            "send_at": _when(asked.send_at),
+        },
+        "unknown_fields": unknown_fields(mail.fax_fields),
         "faxed": isinstance(made, Prepared),
         "refused": {"reason": made.reason, "detail": made.detail} if isinstance(made, Unfaxable) else None,
         "parts": [asdict(fate) for fate in made.fates],
@@ -76,13 +97,21 @@ def _when(at: Instant | None) -> str | None:
 
 
 def _recipient(address: str, region: str) -> dict[str, Any]:
-    local = LocalPart.read(address.rpartition("@")[0] or address)
+    told: dict[str, Any] = dict.fromkeys(("number", "target", "shown", "fault"), "")
+    told |= {"address": address, "send_at": None, "options": {}}
     try:
-        number = read_number(local.number, region)
-        send_at = _when(read_address(local, _clock()).send_at)
+        local = LocalPart.read(address.rpartition("@")[0] or address)
+        number = "" if local.target else read_number(local.number, region)
+        asked = read_address(local, _clock())
     except (BadNumber, OptionFault) as fault:
-        return {"address": address, "number": "", "shown": "", "send_at": None, "fault": str(fault)}
-    return {"address": address, "number": number, "shown": shown(number), "send_at": send_at, "fault": ""}
+        return told | {"fault": str(fault)}
+    meant = {"number": number, "target": local.target, "shown": shown(number) or local.target}
+    return told | meant | {"send_at": _when(asked.send_at), "options": asked.kept()}
+
+
+def _paper(recipients: list[dict[str, Any]], asked: FaxOptions) -> Paper:
+    of_address = next((paper for one in recipients if (paper := one["options"].get("paper_size"))), None)
+    return Paper(of_address or asked.paper or Paper.A4)
 
 
 def _addressed(content: bytes, region: str) -> list[str]:

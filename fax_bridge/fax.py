@@ -167,7 +167,12 @@ class FateKind(StrEnum):
     FAXED = "faxed"
     COVER = "cover"
     INLINED = "inlined"
+    LIST = "list"
+    """It named the numbers to send to, and is not sent itself."""
     LEFT_OUT = "left_out"
+    """It has nothing for paper."""
+    SKIPPED = "skipped"
+    """It has, but cannot be faxed, and the sender's setting lets the rest go without it."""
     REFUSED = "refused"
 
 
@@ -189,6 +194,31 @@ class Fate:
     last_page: int = 0
     reason: str = ""
     detail: str = ""
+
+
+class SkipKind(StrEnum):
+    """What a mail may go without, where its sender's setting names it; which reasons are of which kind is in
+    :mod:`fax_bridge.email_to_fax.skip`."""
+
+    ARCHIVE = "archive"
+    OFFICE = "office"
+    PASSWORD = "password"  # noqa: S105 — a kind of part
+    ENCRYPTED = "encrypted"
+    BROKEN = "broken"
+    EMPTY = "empty"
+    TOO_LARGE = "too_large"
+    UNKNOWN = "unknown"
+
+
+class TargetKind(StrEnum):
+    """What can be sent to that is no number. A ``target`` is one of these words, with a dash and an id behind the first
+    two."""
+
+    BOOK = "book"
+    """A phone book that is kept at FaxMAX."""
+    CONTACT = "contact"
+    LIST = "list"
+    """The distribution list that is attached to the mail."""
 
 
 class Paper(StrEnum):

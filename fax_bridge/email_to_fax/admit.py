@@ -23,10 +23,17 @@ class Destination:
     """What the address of a recipient means."""
 
     number: str
-    """E.164 digits."""
+    """E.164 digits; empty where there is a target."""
     options: FaxOptions
     spelled: str
     """The options as they stand in the address."""
+    target: str = ""
+    """What is no number (:class:`fax_bridge.fax.TargetKind`)."""
+
+    @property
+    def told(self) -> str:
+        """For a reply and the log."""
+        return self.target or f"+{self.number}"
 
 
 def sender_of(settings: Settings, mail_from: str, client: str) -> Sender | None:
@@ -60,13 +67,13 @@ def destination_of(settings: Settings, recipient: str) -> Destination | Refusal:
     local, _, domain = recipient.rpartition("@")
     if domain.lower().rstrip(".") not in settings.smtp.domains:
         return Refusal(f"550 5.1.2 {_ascii(domain) or 'an address without a domain'} is not a fax domain of ours")
-    written = LocalPart.read(local)
     try:
-        number = read_number(written.number, settings.numbers.region)
+        written = LocalPart.read(local)
+        number = "" if written.target else read_number(written.number, settings.numbers.region)
         asked = read_address(written, clock_of(settings, now())) if written.options else FaxOptions()
     except (BadNumber, OptionFault) as why:
         return Refusal(f"550 5.1.3 {why}")
-    return Destination(number, asked, written.spelled)
+    return Destination(number, asked, written.spelled, written.target)
 
 
 def _ascii(text: str) -> str:

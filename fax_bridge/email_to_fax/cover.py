@@ -14,7 +14,6 @@ from markupsafe import Markup
 from fax_bridge.documents.worker import Documents, PartKind, SourcePart
 from fax_bridge.fax import Instant, Language, Paper
 from fax_bridge.mail.words import Words
-from fax_bridge.numbers import shown
 
 DEFAULT = "default"
 
@@ -25,7 +24,8 @@ class Cover:
 
     of_mail: Mapping[str, str]
     """``body`` (clean HTML, perhaps empty), ``subject``, ``from_name``, ``from_address``, ``template``."""
-    number: str
+    to: str
+    """The number as people write it, or what else it goes to."""
     at: Instant
     language: Language
     timezone: str
@@ -36,7 +36,7 @@ class Cover:
         when = datetime.fromtimestamp(self.at / 1000, ZoneInfo(self.timezone))
         return words.cover(
             name if words.has_cover(name) else DEFAULT,  # one that was there when the mail came
-            to_number=shown(self.number),
+            to_number=self.to,
             from_name=self.of_mail.get("from_name", ""),
             from_address=self.of_mail.get("from_address", ""),
             date=format_datetime(when, "d MMMM y HH:mm", locale=str(self.language)),

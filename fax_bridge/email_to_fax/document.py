@@ -5,7 +5,7 @@ part either way, so that the report can show them.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -20,9 +20,13 @@ from fax_bridge.email_to_fax.body import (
     without_pictures,
 )
 from fax_bridge.email_to_fax.mail_part import TOP, MailPart, Plan, ReadMail
+from fax_bridge.email_to_fax.skip import may_skip, without_skipped
 from fax_bridge.email_to_fax.unpack import unpacked
 from fax_bridge.errors import DocumentRefused
-from fax_bridge.fax import CoverPolicy, Fate, FateKind, Paper
+from fax_bridge.fax import CoverPolicy, Fate, FateKind, Paper, SkipKind
+
+_MOST_SKIPPED = 20
+"""Files that are tried and then left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,15 @@ class Prepared:
     fates: tuple[Fate, ...]
     cover_body: str | None
     """Cleaned HTML for the cover, empty for one without words; ``None``: this fax has no cover."""
+
+
+def without_cover(made: Prepared) -> Prepared:
+    """The same, where nobody is to get the cover: what would stand on it is left out, as its sender wishes."""
+    fates = (
+        replace(fate, kind=FateKind.LEFT_OUT, reason="cover_off") if fate.kind == FateKind.COVER else fate
+        for fate in made.fates
+    )
+    return replace(made, cover_body=None, fates=tuple(fates))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +72,22 @@ DEFAULT_COVER = CoverRule()
 
 
 async def prepare(
-    mail: ReadMail, documents: Documents, *, paper: Paper, cover: CoverRule = DEFAULT_COVER
+    mail: ReadMail,
+    documents: Documents,
+    *,
+    paper: Paper,
+    cover: CoverRule = DEFAULT_COVER,
+    skip: Collection[SkipKind] = (),
+    max_pages: int = 0,
 ) -> Prepared | Unfaxable:
-    """Build the document. Raises nothing for a bad mail; that is :class:`Unfaxable`."""
-    mail = await unpacked(mail, documents)
+    """Build the document. Raises nothing for a bad mail; that is :class:`Unfaxable`.
+
+    ``skip``: kinds of part that it may go without. ``max_pages``: those it may have, 0 for any number.
+    """
+    mail = without_skipped(await unpacked(mail, documents), skip)
     refused = [part for part in mail.parts if part.plan == Plan.REFUSED]
     if refused:
-        return Unfaxable(refused[0].reason, refused[0].name or refused[0].content_type, _fates(mail))
+        return Unfaxable(refused[0].reason, refused[0].name or refused[0].content_type, planned(mail))
     try:
         mail, bodies = await settled_bodies(mail, documents)
     except BodyRefused as refused_body:
@@ -74,7 +96,8 @@ async def prepare(
     try:
         text = bodies[TOP]
         on_cover = cover.takes(text.html)
-        made = await _built(_sources(mail, bodies, on_cover=on_cover), fates, documents, paper)
+        sources = _sources(mail, bodies, on_cover=on_cover)
+        made = await _built_without_skipped(sources, fates, documents, paper, skip)
         text_alone = not made.pdf
         if not made.pdf:  # only a text, or one with nothing but a signature's logos beside it: that is the document
             if not says_something(text.html):
@@ -82,6 +105,8 @@ async def prepare(
             made = await _built([_body_source(mail, TOP, text.html)], fates, documents, paper)
     except _SourceRefused as refused_source:
         return refused_source.outcome
+    if max_pages and sum(made.pages) > max_pages:
+        return Unfaxable("page_limit", f"{sum(made.pages)} > {max_pages}", tuple(fates.values()))
     words = _cover_body(mail, text, fates)
     if words is None and _wordless(cover.policy, text_alone=text_alone or not _has_others(mail, fates)):
         words = ""
@@ -121,6 +146,8 @@ class _Source:
 
     part: SourcePart
     sections: tuple[str, ...]
+    is_body: bool = False
+    """A message's text, and no file."""
 
 
 class _SourceRefused(Exception):
@@ -153,7 +180,31 @@ def _sources(mail: ReadMail, bodies: Mapping[str, Body], *, on_cover: bool) -> l
 def _body_source(mail: ReadMail, message: str, html: str, *, decoration: bool = False) -> _Source:
     page = mail.letterheads.get(message, "") + html
     part = SourcePart(PartKind.HTML, "", page.encode(), images=mail.pictures_of(message), decoration=decoration)
-    return _Source(part, tuple(part.section for part in mail.bodies_of(message)))
+    return _Source(part, tuple(part.section for part in mail.bodies_of(message)), is_body=True)
+
+
+async def _built_without_skipped(
+    sources: Sequence[_Source],
+    fates: dict[str, Fate],
+    documents: Documents,
+    paper: Paper,
+    skip: Collection[SkipKind],
+) -> Built:
+    """Build; where a file is refused that the mail may go without, build anew without it.
+
+    Each turn costs what was built before the file again, so only so many are tried: a mail of broken files is refused.
+    """
+    for _ in range(_MOST_SKIPPED):
+        try:
+            return await _built(sources, fates, documents, paper)
+        except _SourceRefused as refused:
+            one = next((source for source in sources if fates[source.sections[0]].kind == FateKind.REFUSED), None)
+            if one is None or one.is_body or not may_skip(refused.outcome.reason, skip):
+                raise
+            for section in one.sections:
+                fates[section] = replace(fates[section], kind=FateKind.SKIPPED)
+            sources = [source for source in sources if source is not one]
+    return await _built(sources, fates, documents, paper)
 
 
 async def _built(sources: Sequence[_Source], fates: dict[str, Fate], documents: Documents, paper: Paper) -> Built:
@@ -191,7 +242,9 @@ _PLANNED = {
     Plan.SOURCE: FateKind.FAXED,
     Plan.PACKED: FateKind.FAXED,
     Plan.PICTURE: FateKind.INLINED,
+    Plan.LIST: FateKind.LIST,
     Plan.LEFT_OUT: FateKind.LEFT_OUT,
+    Plan.SKIPPED: FateKind.SKIPPED,
     Plan.REFUSED: FateKind.REFUSED,
 }
 
@@ -216,7 +269,8 @@ def _refused(fate: Fate, refusal: DocumentRefused) -> Fate:
     return replace(fate, kind=FateKind.REFUSED, reason=refusal.reason, detail=refusal.detail)
 
 
-def _fates(mail: ReadMail) -> tuple[Fate, ...]:
+def planned(mail: ReadMail) -> tuple[Fate, ...]:
+    """The fates before anything is built."""
     return tuple(_planned(part) for part in mail.parts)
 
 

@@ -30,7 +30,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 class Incoming:
     """Give it the mail's bytes with :meth:`add`; then :meth:`finish` it, or :meth:`abandon` it. One of them, once."""
 
-    def __init__(self, store: Store, settings: Smtp) -> None:
+    def __init__(self, store: Store, settings: Smtp, size_limit: int | None = None) -> None:
+        """``size_limit``: the bytes that this mail may have, where they are fewer than the site's."""
         self.id = str(ULID())
         self.size = 0
         self.digest = MailDigest()
@@ -41,6 +42,7 @@ class Incoming:
         """The reply to give at the end; once there is one, the rest is read and thrown away."""
         self._store = store
         self._settings = settings
+        self._size_limit = settings.max_message_bytes if size_limit is None else size_limit
         self._held = bytearray()
         """Waits; behind a write under way no more than ``_most_held`` bytes, then the client is made to wait."""
         self._writing: asyncio.Task[None] | None = None
@@ -52,8 +54,8 @@ class Incoming:
     async def add(self, data: bytes | bytearray) -> None:
         """Take the next bytes; returns when more may be read from the client."""
         self.size += len(data)
-        if self.size > self._settings.max_message_bytes:
-            self._refuse(TOO_LARGE.format(limit=self._settings.max_message_bytes))
+        if self.size > self._size_limit:
+            self._refuse(TOO_LARGE.format(limit=self._size_limit))
         if self.refusal:
             return
         self.digest.update(data)

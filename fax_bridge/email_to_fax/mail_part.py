@@ -16,7 +16,11 @@ class Plan(StrEnum):
     """Referenced by ``cid:`` from the HTML body (RFC 2392)."""
     PACKED = "packed"
     """Holds parts of its own that only the worker may unpack; they take its place."""
+    LIST = "list"
+    """Names the numbers to send to."""
     LEFT_OUT = "left_out"
+    SKIPPED = "skipped"
+    """Cannot be faxed, and the mail may go without it."""
     REFUSED = "refused"
 
 

@@ -1,20 +1,35 @@
 """The worker's step between the 250 and the POST: an accepted mail is read and made into its document."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from fax_bridge.documents.worker import Documents
-from fax_bridge.email_to_fax.document import CoverRule, Prepared, prepare
+from fax_bridge.email_to_fax.distribution_list import ListFault, divided, with_lists_refused
+from fax_bridge.email_to_fax.document import CoverRule, Unfaxable, planned, prepare, without_cover
+from fax_bridge.email_to_fax.grants import check_cli
 from fax_bridge.email_to_fax.mail_part import ReadMail
-from fax_bridge.email_to_fax.options import OptionFault, clock_of, read_header
+from fax_bridge.email_to_fax.options import (
+    NO_COVER,
+    FaxOptions,
+    OptionFault,
+    bare_subject,
+    clock_of,
+    cover_policy,
+    read_header,
+    read_subject,
+    unknown_fields,
+)
 from fax_bridge.email_to_fax.read import read_mail
+from fax_bridge.email_to_fax.recipients import listed_of
 from fax_bridge.eventlog import event
-from fax_bridge.fax import CoverPolicy, Fate, Paper, ResultClass, now
+from fax_bridge.fax import Fate, Paper, ResultClass, SkipKind, now
 from fax_bridge.settings import Settings
-from fax_bridge.store import intake, messages
+from fax_bridge.store import distribution, intake, messages
+from fax_bridge.store.distribution import Listed
 from fax_bridge.store.lease import Lease
-from fax_bridge.store.store import Store
+from fax_bridge.store.store import Store, Tx
 from fax_bridge.store.worker import Work
 
 MOST_TRIES = 20
@@ -47,37 +62,78 @@ class Preparer:
             unzip=reading.zip == "unpack",
         )
         mail = await asyncio.to_thread(read, content)
-        headers = messages.Headers(mail.subject, mail.message_id, mail.references, mail.auto_submitted)
+        headers = messages.Headers(bare_subject(mail.subject), mail.message_id, mail.references, mail.auto_submitted)
         try:
-            options = read_header(mail.fax_fields, clock_of(self._settings, row.accepted_at))
+            asked = self._asked(mail, row)
         except OptionFault as fault:
             await self._refuse(lease, headers, (), f"{fault.reason}: {fault.written[:200]}")
             return
-        account = self._settings.faxmax.account(row.account) if self._knows(row.account) else self._settings.faxmax
-        paper = Paper(row.options.get("paper_size") or account.paper_size)
-        made = await prepare(mail, self._documents, paper=paper, cover=self._cover_rule(row.options))
-        if isinstance(made, Prepared):
-            await self._store.write(
-                partial(
-                    messages.prepared,
-                    lease=lease,
-                    headers=headers,
-                    pdf=made.pdf,
-                    sha256=made.sha256,
-                    pages=made.pages,
-                    cover=_cover(mail, made.cover_body, self._template(row.options)),
-                    fates=made.fates,
-                    send_at=options.send_at,
-                    schedule=self._settings.schedule,
-                )
-            )
-            event("document", lease.id, pages=made.pages, sha256=made.sha256[:16])
-        else:
+        mail, lists = divided(mail) if reading.most_listed else (mail, [])
+        async with self._store.read() as conn:
+            faxes = await messages.faxes_of(conn, lease.id)
+        try:
+            listed = await asyncio.to_thread(listed_of, lists, faxes, content, row, self._settings)
+        except ListFault as wrong:
+            detail = ": ".join(filter(None, (wrong.reason, str(wrong)[:400])))
+            await self._refuse(lease, headers, with_lists_refused(planned(mail), wrong), detail)
+            return
+        paper = self._paper(row, faxes, asked)
+        of_mail = asked.cover or row.options.get("cover")
+        made = await prepare(
+            replace(mail, subject=headers.subject),
+            self._documents,
+            paper=paper,
+            cover=self._cover_rule(of_mail),
+            skip=[SkipKind(kind) for kind in row.options.get("skip", ())],
+            max_pages=int(row.options.get("max_pages", 0)),
+        )
+        if isinstance(made, Unfaxable):
             await self._refuse(lease, headers, made.fates, ": ".join(filter(None, (made.reason, made.detail))))
+            return
+        if all(((one.options or {}).get("cover") or of_mail) in NO_COVER for one in faxes):
+            made = without_cover(made)
+        prepared = partial(
+            messages.prepared,
+            lease=lease,
+            headers=headers,
+            pdf=made.pdf,
+            sha256=made.sha256,
+            pages=made.pages,
+            cover=_cover(replace(mail, subject=headers.subject), made.cover_body, self._template(row.options)),
+            fates=made.fates,
+            options=asked.kept() | {"paper_size": str(paper)} | _noted(mail),
+            send_at=asked.send_at,
+            schedule=self._settings.schedule,
+        )
+        await self._store.write(partial(self._record, message_id=lease.id, listed=listed, prepared=prepared))
+        event("document", lease.id, pages=made.pages, sha256=made.sha256[:16])
 
-    def _cover_rule(self, options: Mapping[str, str]) -> CoverRule:
+    def _asked(self, mail: ReadMail, row: Work) -> FaxOptions:
+        """What the mail itself asks for, in its subject or in its header. Raises :class:`OptionFault`."""
+        clock = clock_of(self._settings, row.accepted_at)
+        _, of_subject = read_subject(mail.subject, clock)
+        asked = of_subject.over(read_header(mail.fax_fields, clock))
+        check_cli(asked, row.options.get("allowed_cli", ()))
+        return asked
+
+    def _paper(self, row: Work, faxes: Sequence[Work], asked: FaxOptions) -> Paper:
+        """What the pages are laid out for: all addresses of a mail agree on it (:data:`receive.ANOTHER_PAPER`)."""
+        of_address = next((one.options["paper_size"] for one in faxes if "paper_size" in (one.options or ())), None)
+        account = self._settings.faxmax.account(row.account) if self._knows(row.account) else self._settings.faxmax
+        return Paper(of_address or asked.paper or row.options.get("paper_size") or account.paper_size)
+
+    async def _record(
+        self, tx: Tx, *, message_id: str, listed: Sequence[Listed], prepared: Callable[[Tx], Awaitable[None]]
+    ) -> None:
+        if listed:
+            window = int(self._settings.smtp.repeat_window * 1000)
+            await distribution.add(tx, message_id=message_id, listed=listed, window=window)
+        await prepared(tx)
+
+    def _cover_rule(self, asked: str | None) -> CoverRule:
+        """``asked``: what the mail or its sender's entry says, a policy, ``on`` or ``off``."""
         cover = self._settings.cover
-        return CoverRule(CoverPolicy(options.get("cover") or cover.policy), cover.max_bytes)
+        return CoverRule(cover_policy(asked, cover.policy), cover.max_bytes)
 
     def _template(self, options: Mapping[str, str]) -> str:
         return options.get("cover_template") or self._settings.cover.template
@@ -98,6 +154,12 @@ class Preparer:
 
     def _knows(self, account: str) -> bool:
         return account in self._settings.faxmax.account_names
+
+
+def _noted(mail: ReadMail) -> dict[str, list[str]]:
+    """What the report has to say of the mail beside its parts."""
+    fields = [name[:80] for name in unknown_fields(mail.fax_fields)[:10]]
+    return {"unknown_fields": fields} if fields else {}
 
 
 def _cover(mail: ReadMail, body: str | None, template: str) -> dict[str, str] | None:

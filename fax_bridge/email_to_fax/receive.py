@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import structlog
 from ulid import ULID
 
 from fax_bridge.email_to_fax.admit import Destination, Refusal, destination_of, sender_of
+from fax_bridge.email_to_fax.grants import granted, numbers_to_show
 from fax_bridge.email_to_fax.incoming import LOCAL_ERROR, Incoming, reason_of
 from fax_bridge.email_to_fax.smtp_connection import SHUTTING_DOWN, Connection
 from fax_bridge.email_to_fax.smtp_limits import Room, Sessions
@@ -40,6 +41,12 @@ ASKED_OTHERWISE = Refusal(
     "550 5.1.4 this mail has the number already, with other options; send the second fax in a mail of its own"
 )
 """Two addresses of one number are one fax, which cannot go at two times; to pick one would be a guess."""
+
+ANOTHER_PAPER = Refusal(
+    "550 5.1.4 the document of a mail has one paper, and this mail has another recipient without the same wish; "
+    "send the fax on other paper in a mail of its own"
+)
+"""The pages are laid out for their paper, so another one is another document, with a report of its own."""
 
 NOT_ALLOWED = Refusal("550 5.7.1 this sender may not send faxes from here")
 
@@ -134,24 +141,31 @@ class Intake:
             return BY_ITSELF
         if system:
             return system
-        if sender_of(self.settings, mail_from, client) is None:
+        sender = sender_of(self.settings, mail_from, client)
+        if sender is None:
             event("rejected", mail_from=mail_from, client=client, to=address, why="sender")
             return NOT_ALLOWED
         if len(transaction.recipients) >= self.settings.smtp.max_recipients:
             return Refusal("452 4.5.3 too many recipients in one mail; send the rest in another")
         to = destination_of(self.settings, address)
-        if isinstance(to, Destination) and any(
-            one.number == to.number and one.options != to.options for one in transaction.recipients
-        ):
-            to = ASKED_OTHERWISE
+        if isinstance(to, Destination):
+            to = granted(to, sender, self.settings)
+        if isinstance(to, Destination):
+            to = _beside(transaction.recipients, to)
         if isinstance(to, Refusal):
             event("rejected", mail_from=mail_from, client=client, to=address, why=to.reply)
         return to
 
+    def size_limit(self, mail_from: str, client: str) -> int:
+        """Bytes that a mail of this sender may have."""
+        sender = sender_of(self.settings, mail_from, client)
+        of_site = self.settings.smtp.max_message_bytes
+        return min(of_site, sender.max_bytes or of_site) if sender else of_site
+
     def begin(self, transaction: Transaction) -> Incoming | Letter:
         if self._system and transaction.system:
             return self._system.begin(transaction.system)
-        return Incoming(self._store, self.settings.smtp)
+        return Incoming(self._store, self.settings.smtp, transaction.size_limit)
 
     def forget(self, mail: Incoming | Letter) -> None:
         """The mail's client went away, or it was refused: drop what the store has of it, in the background."""
@@ -185,7 +199,7 @@ class Intake:
             return LOCAL_ERROR
         if not accepted.faxes:
             self.forget(mail)
-        faxes = [f"{one.id}=+{one.number}" for one in accepted.faxes]
+        faxes = [f"{one.id}={one.target or '+' + one.number}" for one in accepted.faxes]
         repeats = {"repeats": list(accepted.repeated)} if accepted.repeated else {}
         event("accepted", new.id, mail_from=new.mail_from, client=client, size=mail.size, faxes=faxes, **repeats)
         return f"250 2.0.0 accepted as {new.id}" if faxes else "250 2.0.0 accepted before; this mail is a repeat"
@@ -197,7 +211,7 @@ class Intake:
         mail_from = transaction.mail_from or ""
         by_number: dict[str, list[Recipient]] = {}
         for recipient in transaction.recipients:
-            by_number.setdefault(recipient.number, []).append(recipient)
+            by_number.setdefault(recipient.number or recipient.target, []).append(recipient)
         return intake.NewMessage(
             id=mail.id,
             account=sender.account,
@@ -205,7 +219,7 @@ class Intake:
             client=client,
             content=content,
             language=sender.language or self.settings.reports.language,
-            options={key: value for key, value in _options(sender).items() if value},
+            options={key: value for key, value in _options(sender, self.settings).items() if value},
             dsn=transaction.dsn,
             reports=self._wishes(sender).stored(),
             delay_after=(
@@ -218,7 +232,9 @@ class Intake:
             faxes=tuple(
                 intake.NewFax(
                     id=str(ULID()),
-                    number=number,
+                    number=recipients[0].number,
+                    target=recipients[0].target,
+                    options=recipients[0].options.kept(),
                     recipients=tuple(dict.fromkeys(one.address for one in recipients)),
                     # Its options too: the same mail with another time to send is not the same fax.
                     repeat_key=mail.digest.key(
@@ -240,8 +256,18 @@ class Intake:
         )
 
 
-def _options(sender: Sender) -> dict[str, str]:
-    """How this sender's faxes are sent."""
+def _beside(recipients: Sequence[Recipient], to: Destination) -> Destination | Refusal:
+    """Whether it can go in one mail with those before it."""
+    for one in recipients:
+        if (one.number, one.target) == (to.number, to.target) and one.options != to.options:
+            return ASKED_OTHERWISE
+        if one.options.paper != to.options.paper:
+            return ANOTHER_PAPER
+    return to
+
+
+def _options(sender: Sender, settings: Settings) -> dict[str, Any]:
+    """How this sender's faxes are sent, and what the mail itself may ask for: kept with it, since settings change."""
     return {
         "cli": sender.cli,
         "paper_size": sender.paper_size or "",
@@ -250,6 +276,9 @@ def _options(sender: Sender) -> dict[str, str]:
         "cover_template": sender.cover_template,
         "quoted_threads": sender.quoted_threads or "",
         "signatures": sender.signatures or "",
+        "allowed_cli": numbers_to_show(sender, settings),
+        "skip": list(settings.reading.skip if sender.skip is None else sender.skip),
+        "max_pages": sender.max_pages,
     }
 
 

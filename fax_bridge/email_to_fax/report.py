@@ -1,10 +1,12 @@
 """All faxes of a mail have ended: the one report to its sender goes into the outbox, and later one correction."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import structlog
 
 from fax_bridge.documents.worker import Documents
+from fax_bridge.email_to_fax.options import NO_COVER
 from fax_bridge.email_to_fax.report_values import Audience, audience, new_mail, status_of, wishes_of
 from fax_bridge.errors import BridgeError
 from fax_bridge.eventlog import event
@@ -44,7 +46,9 @@ class Reporter:
         mail = None
         if heard.told:
             outbox_id = f"{'correction' if correction else 'report'}-{row.id}"
-            content = await self._content(row, heard, outbox_id, correction=told_before)
+            content = await self._content(
+                row, heard, outbox_id, correction=told_before, without_cover=_without_cover(row, faxes)
+            )
             mail = new_mail(row, wishes, self._settings, outbox_id=outbox_id, content=content)
         # Refused with LeaseLost if a fax moved since ``row`` was read; the next claim writes the report anew.
         await self._store.write(
@@ -56,7 +60,9 @@ class Reporter:
                 "ended", one.id, state=one.state, result=one.result, message=lease.id, correction=correction, **silent
             )
 
-    async def _content(self, row: Work, heard: Audience, outbox_id: str, *, correction: bool) -> bytes:
+    async def _content(
+        self, row: Work, heard: Audience, outbox_id: str, *, correction: bool, without_cover: tuple[str, ...]
+    ) -> bytes:
         settings = self._settings.reports
         language = Language(row.language)
         failed = any(fax.state is not FaxState.DELIVERED for fax in heard.faxes)
@@ -81,6 +87,8 @@ class Reporter:
             notes=notes,
             pictures=pictures,
             document=document,
+            unknown_fields=tuple(row.options.get("unknown_fields", ())),
+            without_cover=without_cover,
             status=await status_of(row, self._store, self._settings, failed=failed) if machine else None,
         )
         return report_mail(
@@ -122,3 +130,11 @@ class Reporter:
         except BridgeError as fault:
             log.warning("no pictures for a report", message=row.id, why=str(fault))
             return ()
+
+
+def _without_cover(row: Work, faxes: Sequence[Work]) -> tuple[str, ...]:
+    """There is a cover, and these were to go without it."""
+    if not row.cover:
+        return ()
+    asked = ((one, (one.options or {}).get("cover") or row.options.get("cover")) for one in faxes)
+    return tuple(one.number or one.target for one, cover in asked if cover in NO_COVER)

@@ -78,6 +78,7 @@ def report_fax(row: Work, recipients: tuple[str, ...], dsn: dict[str, RcptDsn]) 
         detail=row.detail,
         promised_until=row.promised_at,
         dsn=dsn,
+        target=row.target,
     )
 
 

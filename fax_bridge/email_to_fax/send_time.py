@@ -28,13 +28,15 @@ class TooFar(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """By what a written time is understood."""
+    """By what a written time, or another option, is understood."""
 
     zone: ZoneInfo
     at: Instant
     """When it was written, as far as we know: the mail came then."""
     within: int
     """Milliseconds that it may be ahead."""
+    region: str = "TR"
+    """By whose rules a number without its country code is read."""
 
 
 def read_send_at(text: str, clock: Clock) -> Instant:

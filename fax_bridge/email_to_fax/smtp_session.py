@@ -74,8 +74,9 @@ class SmtpSession(Connection):
         except BadOption as fault:
             raise Refused(f"501 5.5.4 {fault}") from None
         _check_script(path.address, options.smtputf8, "5.6.7")
-        if options.size > self._smtp.max_message_bytes:
-            raise Refused(TOO_LARGE.format(limit=self._smtp.max_message_bytes))
+        limit = self._decisions.size_limit(path.address, self.client)
+        if options.size > limit:
+            raise Refused(TOO_LARGE.format(limit=limit))
         if not self._decisions.has_room:
             raise Refused(NO_ROOM)
         transaction = self.transaction
@@ -83,6 +84,7 @@ class SmtpSession(Connection):
         transaction.mail_from = path.address
         transaction.smtp_utf8 = options.smtputf8
         transaction.dsn = options.dsn
+        transaction.size_limit = limit
         await self._send("250 2.1.0 sender noted")
 
     async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
@@ -107,8 +109,8 @@ class SmtpSession(Connection):
             transaction.system.append(to)
             await self._send("250 2.1.5 taken")
             return
-        transaction.recipients.append(Recipient(path.address, to.number, dsn, to.options, to.spelled))
-        await self._send(f"250 2.1.5 fax to +{to.number}")
+        transaction.recipients.append(Recipient(path.address, to.number, dsn, to.options, to.spelled, to.target))
+        await self._send(f"250 2.1.5 fax to {to.told}")
 
     def _may_begin(self) -> None:
         if not self._dialogue.host_name:

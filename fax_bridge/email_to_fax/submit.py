@@ -13,18 +13,19 @@ from ulid import ULID
 
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.cover import Cover, with_cover_page
+from fax_bridge.email_to_fax.options import NO_COVER
 from fax_bridge.errors import DocumentRefused, Verdict
 from fax_bridge.eventlog import event
-from fax_bridge.fax import Language, Paper, Resolution, ResultClass, now
+from fax_bridge.fax import Language, Paper, Resolution, ResultClass, TargetKind, now
 from fax_bridge.faxmax.breaker import Breaker
 from fax_bridge.faxmax.client import Client, Failed, Outcome
 from fax_bridge.faxmax.promises import promises_of
-from fax_bridge.faxmax.wire import Accepted, SendRequest
+from fax_bridge.faxmax.wire import Accepted, AcceptedBook, SendRequest
 from fax_bridge.mail.alerts import Alerts
 from fax_bridge.mail.words import Words
-from fax_bridge.numbers import read_number
+from fax_bridge.numbers import read_number, shown
 from fax_bridge.settings import Account, Settings
-from fax_bridge.store import accounts, faxes, outbox
+from fax_bridge.store import accounts, books, faxes, outbox
 from fax_bridge.store.lease import Lease, backoff, finish
 from fax_bridge.store.limits import AccountLimits, Limit
 from fax_bridge.store.rate import Rate
@@ -138,12 +139,14 @@ class Submitter:
         async with self._store.read() as conn:
             mail = await faxes.to_submit(conn, row.id)
         account = self._accounts[row.account]
-        options = mail.options
-        paper = Paper(options.get("paper_size") or account.paper_size)
+        options = mail.options | (row.options or {})  # its own address has the first word
+        kind, _, kept_id = row.target.partition("-") if not row.number else ("", "", "")
+        paper = Paper(mail.options.get("paper_size") or account.paper_size)  # that its pages are laid out for
         document, html = mail.pdf, None
-        if mail.cover:
+        if mail.cover and options.get("cover") not in NO_COVER:
             language, zone = Language(mail.language), self._settings.reports.timezone
-            cover = Cover(mail.cover, row.number, mail.accepted_at, language, zone)
+            to = shown(row.number) if row.number else self._words.phrase(language, f"target.{kind}", id=kept_id)
+            cover = Cover(mail.cover, to, mail.accepted_at, language, zone)
             if account.cover == "page":
                 document = await with_cover_page(
                     cover,
@@ -167,13 +170,18 @@ class Submitter:
             cli=read_number(cli, self._settings.numbers.region) if cli else "",
             paper_size=paper,
             resolution=account.superfine if resolution == Resolution.SUPERFINE else resolution,
+            phone_book=kept_id if kind == TargetKind.BOOK else "",
+            contact=kept_id if kind == TargetKind.CONTACT else "",
         )
 
     async def _write(self, lease: Lease, row: Work, attempt: int, outcome: Outcome) -> None:
         await self._store.write(partial(self._record, lease=lease, row=row, attempt=attempt, outcome=outcome))
-        facts: dict[str, Any] = {"number": f"+{row.number}", "attempt": attempt}
+        facts: dict[str, Any] = {"number": f"+{row.number}" if row.number else row.target, "attempt": attempt}
         if isinstance(outcome, Accepted):
             event("submitted", row.id, faxmax=outcome.fax_id, **facts)
+        elif isinstance(outcome, AcceptedBook):
+            rejected = {"rejected": len(outcome.rejected)} if outcome.rejected else {}
+            event("submitted", row.id, faxmax=list(outcome.fax_ids), **rejected, **facts)
         else:
             words = {Verdict.RETRY: "retry", Verdict.UNKNOWN: "unknown", Verdict.PAUSE: "paused"}
             event(words.get(outcome.verdict, "ended"), row.id, detail=outcome.detail, **facts)  # type: ignore[arg-type]  # the dict's values are Words
@@ -187,6 +195,17 @@ class Submitter:
                     attempt=attempt,
                     provider_id=fax_id,
                     request_id=request_id,
+                    promises=self._promises,
+                )
+            case AcceptedBook():
+                await books.accepted(
+                    tx,
+                    fax_id=row.id,
+                    attempt=attempt,
+                    fax_ids=outcome.fax_ids,
+                    rejected=outcome.rejected,
+                    unaccounted=outcome.unaccounted,
+                    request_id=outcome.request_id,
                     promises=self._promises,
                 )
             case Failed(Verdict.REFUSED, detail):

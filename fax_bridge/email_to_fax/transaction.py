@@ -17,12 +17,14 @@ class Recipient:
 
     address: str
     number: str
-    """E.164 digits: what the address means."""
+    """E.164 digits: what the address means; empty where there is a target."""
     dsn: RcptDsn
     options: FaxOptions = field(default_factory=FaxOptions)
     """What the address asks for beside the number."""
     spelled: str = ""
     """The options as they stand in the address."""
+    target: str = ""
+    """What is no number (:class:`fax_bridge.fax.TargetKind`)."""
 
 
 class Transaction(Envelope):
@@ -35,6 +37,8 @@ class Transaction(Envelope):
         self.system: list[SystemAddress] = []
         """Recipients that are no fax numbers; a mail has these or the others."""
         self.dsn = MailDsn()
+        self.size_limit = 0
+        """Bytes that the mail may have: the sender's own limit, or the site's."""
         self.incoming: Incoming | Letter | None = None
         """The mail's bytes, from DATA or the first BDAT on."""
         self.pace: Pace | None = None

@@ -18,7 +18,17 @@ from uuid import uuid4
 import httpx
 
 from fax_bridge.errors import JSON_RPC_VERDICTS, Verdict, verdict_of_status
-from fax_bridge.faxmax.wire import Accepted, NotUnderstood, Rejected, RpcError, SendRequest, read_answer
+from fax_bridge.faxmax.wire import (
+    Accepted,
+    AcceptedBook,
+    Answer,
+    NotUnderstood,
+    Rejected,
+    RpcError,
+    SendRequest,
+    read_answer,
+    read_book_answer,
+)
 from fax_bridge.settings import Account
 
 CHUNK = 64 * 1024
@@ -40,7 +50,7 @@ class Failed:
     retry_after: float | None = None
 
 
-Outcome = Accepted | Failed
+Outcome = Accepted | AcceptedBook | Failed
 
 
 class Client:
@@ -95,8 +105,13 @@ class Client:
         return outcome
 
     def _outcome(self, response: httpx.Response, text: bytes, request: SendRequest) -> Outcome:
+        answer: Answer | AcceptedBook
         try:
-            answer = read_answer(text, api_id=request.api_id, number=request.number)
+            answer = (
+                read_book_answer(text)
+                if request.is_kept_there
+                else read_answer(text, api_id=request.api_id, number=request.number)
+            )
         except NotUnderstood as fault:
             answer, odd = None, str(fault)
         else:

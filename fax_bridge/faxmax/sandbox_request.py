@@ -32,11 +32,6 @@ _NUMBER = re.compile(r"[0-9]{8,15}")
 _SECRETS = ("token_", "token", "password")
 _MOST_PHONES = 1000
 
-_Book = Mapping[str, tuple[str, ...]]
-PHONE_BOOKS: _Book = {"1": ("902162220101", "902162220102")}
-CONTACTS: _Book = {"1": ("902162220101",), "2": ("902162220102",)}
-"""The address book that every sandbox account has: one book with two contacts."""
-
 RpcId = str | int | float | None
 
 
@@ -189,8 +184,8 @@ def _read_params(call: _Call, settings: SandboxSettings) -> SendFax:
         raise RpcError(INVALID_PARAMS, _told(error)) from error
     recipients = (
         *_recipients(params.phones),
-        *_from_book("phone_books", params.phone_books, PHONE_BOOKS),
-        *_from_book("contacts", params.contacts, CONTACTS),
+        *_from_book("phone_books", params.phone_books, settings.phone_books),
+        *_from_book("contacts", params.contacts, settings.contacts),
     )
     if not recipients:
         raise RpcError(INVALID_PARAMS, "phones: there is no number to send to")
@@ -211,10 +206,10 @@ def _recipients(phones: str | Sequence[str] | Sequence[_Phone]) -> tuple[Recipie
     return tuple(Recipient(p) if isinstance(p, str) else Recipient(p.phone, p.api_id) for p in phones)
 
 
-def _from_book(name: str, ids: _Ids, book: _Book) -> tuple[Recipient, ...]:
+def _from_book(name: str, ids: _Ids, book: Mapping[str, tuple[str, ...]]) -> tuple[Recipient, ...]:
     wanted = [ids] if isinstance(ids, str) else ids
     if any(one not in book for one in wanted):
-        raise RpcError(INVALID_PARAMS, f"{name}: this account has {', '.join(book)} only")
+        raise RpcError(INVALID_PARAMS, f"{name}: this account has {', '.join(book) or 'none'} only")
     return tuple(Recipient(number) for one in wanted for number in book[one])
 
 

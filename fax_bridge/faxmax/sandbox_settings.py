@@ -1,6 +1,8 @@
 """What an administrator can set of the sandbox; the command line's options map onto these one by one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 MEBIBYTE = 1024 * 1024
 
@@ -21,6 +23,13 @@ class SandboxSettings:
     numbers: tuple[str, ...] = ()
     """The account's own numbers, international digits. A fax delivered to one of them comes back as an
     incoming one; the first is the ``cli`` of a fax that names none."""
+    phone_books: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: MappingProxyType({"1": ("902162220101", "902162220102")})
+    )
+    """By their ids, the numbers in the phone books that the account has."""
+    contacts: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: MappingProxyType({"1": ("902162220101",), "2": ("902162220102",)})
+    )
     pace: float = 0.2
     """Seconds from one step in the life of a fax to the next."""
     account_id: str = "1001"

@@ -22,21 +22,35 @@ class NotUnderstood(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SendRequest:
-    """One ``Fax.send_fax`` for one number."""
+    """One ``Fax.send_fax``, for one number or for what is kept at FaxMAX."""
 
     request_id: str
     api_id: str
     number: str
+    """Empty where it goes to a phone book or a contact."""
     document: bytes
     file_name: str
     cover_html: str | None
     cli: str
     paper_size: str
     resolution: str
+    phone_book: str = ""
+    """Its id at FaxMAX."""
+    contact: str = ""
+
+    @property
+    def is_kept_there(self) -> bool:
+        """Whether FaxMAX knows the numbers and we do not."""
+        return bool(self.phone_book or self.contact)
 
     def data(self, credentials: Mapping[str, str]) -> str:
         """The ``data`` part ("Form data alanı içeriği")."""
-        params: dict[str, Any] = {**credentials, "phones": [{"phone": self.number, "api_id": self.api_id}]}
+        phones = [] if self.is_kept_there else [{"phone": self.number, "api_id": self.api_id}]
+        params: dict[str, Any] = {**credentials, "phones": phones}
+        if self.phone_book:
+            params["phone_books"] = [self.phone_book]
+        if self.contact:
+            params["contacts"] = [self.contact]
         if self.cli:
             params["cli"] = self.cli
         if self.cover_html is not None:
@@ -63,22 +77,27 @@ class Rejected:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptedBook:
+    """What became of a phone book or contact: the faxes that FaxMAX made of it, which carry no id of ours."""
+
+    fax_ids: tuple[str, ...]
+    rejected: tuple[tuple[str, str], ...]
+    """Number, or empty where none was named; and the reason."""
+    unaccounted: int
+    """How many more faxes FaxMAX counts than it names."""
+    request_id: str
+
+
 Answer = Accepted | Rejected | RpcError | None
 """``None``: the answer is readable, but names our fax in neither list."""
 
 
 def read_answer(body: bytes, *, api_id: str, number: str) -> Answer:
     """What the answer says of our one fax ("Faks Gönderim Cevabı"). Raises :class:`NotUnderstood`."""
-    answer = _json(body)
-    if not isinstance(answer, dict):
-        raise NotUnderstood("the answer is no JSON object")
-    if answer.get("error") is not None:
-        return _rpc_error(answer["error"])
-    data: Any = answer
-    for step in ("result", "message", "data"):
-        data = data.get(step) if isinstance(data, dict) else None
-    if not isinstance(data, dict):
-        raise NotUnderstood("the answer has no result.message.data")
+    data = _result(body)
+    if isinstance(data, RpcError):
+        return data
     accepted = [entry for entry in _list(data.get("phones")) if isinstance(entry, dict) and entry.get("fax_id")]
     taken = _ours_among(accepted, api_id, number)
     refused = _ours_among(_list(data.get("rejected")), api_id, number)
@@ -89,6 +108,42 @@ def read_answer(body: bytes, *, api_id: str, number: str) -> Answer:
     if taken is None:
         return None
     return Accepted(_text(taken["fax_id"])[:128], _text(data.get("request_id"))[:128])
+
+
+def read_book_answer(body: bytes) -> AcceptedBook | RpcError | None:
+    """The same for a phone book or a contact. Every fax in it is one of ours. Raises :class:`NotUnderstood`."""
+    data = _result(body)
+    if isinstance(data, RpcError):
+        return data
+    entries = [entry for entry in _list(data.get("phones")) if isinstance(entry, dict)]
+    fax_ids = tuple(dict.fromkeys(_text(entry["fax_id"])[:128] for entry in entries if _text(entry.get("fax_id"))))
+    rejected = tuple((_number_of(entry), _reason(entry)) for entry in _list(data.get("rejected")))
+    count = _whole(data.get("count"))
+    if not fax_ids and not rejected and count != 0:
+        return None  # it names nothing, and does not say that there is nothing
+    unaccounted = max(count or 0, len(_list(data.get("phones")))) - len(fax_ids)
+    return AcceptedBook(fax_ids, rejected, max(unaccounted, 0), _text(data.get("request_id"))[:128])
+
+
+def _number_of(entry: Any) -> str:
+    """Digits, where it is a number that could be one of the telephone network (E.164 §6)."""
+    text = _text(entry.get("phone") if isinstance(entry, dict) else entry).lstrip("+0")
+    return text if text.isascii() and text.isdigit() and len(text) <= 15 else ""
+
+
+def _result(body: bytes) -> dict[str, Any] | RpcError:
+    """``result.message.data``. Raises :class:`NotUnderstood`."""
+    answer = _json(body)
+    if not isinstance(answer, dict):
+        raise NotUnderstood("the answer is no JSON object")
+    if answer.get("error") is not None:
+        return _rpc_error(answer["error"])
+    data: Any = answer
+    for step in ("result", "message", "data"):
+        data = data.get(step) if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        raise NotUnderstood("the answer has no result.message.data")
+    return data
 
 
 def _ours_among(entries: list[Any], api_id: str, number: str) -> Any:

@@ -31,6 +31,8 @@ class ReportFax:
     remote_station: str = ""
     detail: str = ""
     promised_until: Instant | None = None
+    target: str = ""
+    """Where ``number`` is empty: ``book-ID``, ``contact-ID`` or ``list``."""
     dsn: Mapping[str, RcptDsn] = field(default_factory=dict)
     """By recipient, what its sender asked to be told."""
 
@@ -80,6 +82,10 @@ class Report:
     document_sha256: str = ""
     language: Language = Language.TR
     correction: bool = False
+    unknown_fields: tuple[str, ...] = ()
+    """Header fields that begin with ``X-Fax-`` and were not heeded."""
+    without_cover: tuple[str, ...] = ()
+    """The numbers (or targets) that went without the cover that the others have."""
     timezone: str = DEFAULT_ZONE
     cc: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

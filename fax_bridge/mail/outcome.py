@@ -25,7 +25,12 @@ TONES = {
 NEVER_HANDED_OVER = frozenset({ResultClass.DOCUMENT, ResultClass.EXPIRED})
 """The failures that are ours: FaxMAX never had the fax, and ``detail`` is not FaxMAX's."""
 
-OPTION_REASONS = frozenset({"bad_send_at", "send_at_too_far", "option_twice", "unknown_option"})
+OPTION_REASONS = frozenset(
+    {
+        "bad_send_at", "send_at_too_far", "bad_resolution", "bad_paper", "bad_cover", "bad_cli", "cli_not_allowed",
+        "option_twice", "unknown_option", "list_missing",
+    }
+)  # fmt: skip
 """Reasons of :class:`fax_bridge.email_to_fax.options.OptionFault`."""
 
 SAID_BY_US = frozenset({FaxState.CANCELLED, FaxState.UNCERTAIN})
@@ -77,7 +82,7 @@ def outcome_key(state: FaxState, result: ResultClass | None) -> str:
 def fax_view(fax: ReportFax, words: Words, shown: Shown) -> FaxView:
     language = shown.language
     key = "failed.option" if is_an_option(fax) else outcome_key(fax.state, fax.result)
-    number = numbers.shown(fax.number)
+    number = numbers.shown(fax.number) or _target(fax.target, words, language)
     told = {
         "number": number,
         "address": line(fax.recipients[0], 320) if fax.recipients else fax.number,
@@ -110,6 +115,12 @@ def fax_view(fax: ReportFax, words: Words, shown: Shown) -> FaxView:
     )
 
 
+def _target(target: str, words: Words, language: Language) -> str:
+    """What it went to, where FaxMAX has not named a number."""
+    kind, _, kept_id = target.partition("-")
+    return words.phrase(language, f"target.{kind}", id=line(kept_id, 80)) if kind else ""
+
+
 def is_an_option(fax: ReportFax) -> bool:
     """It was not a part of the mail that could not be faxed, but what its sender asked for beside it."""
     return fax.result is ResultClass.DOCUMENT and fax.detail.partition(": ")[0] in OPTION_REASONS
@@ -131,7 +142,7 @@ def summary(faxes: Sequence[FaxView], words: Words, shown: Shown) -> str:
 def part_view(fate: Fate, words: Words, shown: Shown, *, made: bool) -> PartView:
     """``made``: whether there is a document at all. Without one, a part that was meant for it went nowhere."""
     kind = fate.kind.value
-    if not made and fate.kind not in (FateKind.LEFT_OUT, FateKind.REFUSED):
+    if not made and fate.kind not in (FateKind.LEFT_OUT, FateKind.SKIPPED, FateKind.REFUSED):
         kind = "no_document"
     elif fate.kind is FateKind.FAXED and not fate.first_page:
         kind = "faxed_unpaged"
@@ -161,7 +172,8 @@ def parts_left_out(fates: Sequence[Fate]) -> tuple[list[Fate], list[Fate]]:
     missed = [
         fate
         for fate in fates
-        if fate.kind is FateKind.REFUSED or (fate.kind is FateKind.LEFT_OUT and fate.reason not in _OF_NO_CONSEQUENCE)
+        if fate.kind in {FateKind.REFUSED, FateKind.SKIPPED}
+        or (fate.kind is FateKind.LEFT_OUT and fate.reason not in _OF_NO_CONSEQUENCE)
     ]
     return missed, [fate for fate in fates if fate not in missed]
 

@@ -4,6 +4,7 @@ Pure functions to bytes, as in :mod:`fax_bridge.mail.compose`. With a :class:`St
 part of a report for machines.
 """
 
+from fax_bridge import numbers
 from fax_bridge.fax import Instant, NoticeKind
 from fax_bridge.mail import dsn
 from fax_bridge.mail.advice import advice, open_view
@@ -131,7 +132,7 @@ def _report_values(
         "several": len(faxes) > 1,
         "unshown": shown.count(len(faxes) - len(told[:MOST_SHOWN])) if len(faxes) > len(told[:MOST_SHOWN]) else "",
         "advice": advice(report.faxes, words, shown),
-        "notes": [line(note, 500) for note in report.notes],
+        "notes": [line(note, 500) for note in (*report.notes, *_notes(report, words))],
         "missed": tuple(part_view(fate, words, shown, made=made) for fate in missed),
         "parts": tuple(part_view(fate, words, shown, made=made) for fate in others),
         "pictures": [_cid(number) for number in range(1, len(report.pictures) + 1)],
@@ -145,6 +146,13 @@ def _report_values(
         "original_message_id": line(report.original_message_id),
         "zone": shown.zone(),
     }
+
+
+def _notes(report: Report, words: Words) -> tuple[str, ...]:
+    fields = ", ".join(line(name, 80) for name in report.unknown_fields)
+    bare = ", ".join(numbers.shown(number) or line(number, 80) for number in report.without_cover)
+    said = (("unknown_fields", fields), ("without_cover", bare))
+    return tuple(words.phrase(report.language, f"note.{key}", list=listed) for key, listed in said if listed)
 
 
 def _files(report: Report, faxes: tuple[FaxView, ...], words: Words, shown: Shown) -> list[tuple[str, bytes, str, str]]:

@@ -101,6 +101,7 @@ class Settings(BaseSettings):
             ("faxmax.cli", self.faxmax.cli),
             *((f"faxmax.accounts.{name}.cli", own.get("cli", "")) for name, own in self.faxmax.accounts.items()),
             *((f"senders[{i}].cli", sender.cli) for i, sender in enumerate(self.senders)),
+            *((f"senders[{i}].allowed_cli", one) for i, own in enumerate(self.senders) for one in own.allowed_cli),
         ):
             try:
                 if number:

@@ -2,6 +2,9 @@
 
 from typing import Literal
 
+from pydantic import Field
+
+from fax_bridge.fax import SkipKind
 from fax_bridge.settings.section import Section
 
 
@@ -16,3 +19,7 @@ class Reading(Section):
     """What stands below a line ``-- `` (RFC 3676 §4.3), or is marked as a signature by the mail program."""
     zip: Literal["refuse", "unpack"] = "refuse"
     """Zip files: one level is unpacked, or a mail with one is refused."""
+    skip: tuple[SkipKind, ...] = ()
+    """Kinds of part that a mail may go without. Empty: a part that cannot be faxed refuses the mail."""
+    most_listed: int = Field(default=100, ge=0, le=1000)
+    """Numbers that an attached distribution list may have; 0: none is used as one."""

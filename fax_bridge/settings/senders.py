@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from fax_bridge.fax import CoverPolicy, Language, Paper, Resolution
+from fax_bridge.fax import CoverPolicy, Language, Paper, Resolution, SkipKind
 from fax_bridge.report_wishes import Outcomes
 from fax_bridge.setting_types import Address, Network
 from fax_bridge.settings.cover import template_name
@@ -35,6 +35,16 @@ class Sender(Section):
     report_cc: tuple[Address, ...] = ()
     report_bcc: tuple[Address, ...] = ()
     """An archive, which the others do not see."""
+    allowed_cli: tuple[str, ...] = ()
+    """Numbers that a mail may ask to be shown as the calling one, beside ``cli``."""
+    books: bool = False
+    """Whether ``book-ID@`` and ``contact-ID@`` may be written: their numbers are FaxMAX's, and not known here."""
+    skip: tuple[SkipKind, ...] | None = None
+    """Kinds of part that a mail may go without; ``reading.skip`` where this is left out."""
+    max_pages: int = Field(default=0, ge=0)
+    """Pages of a document, without the cover; 0 for as many as there are."""
+    max_bytes: int = Field(default=0, ge=0)
+    """Bytes of a mail; 0 for ``smtp.max_message_bytes``, which holds in any case."""
 
     @field_validator("cover_template")
     @classmethod

@@ -1,6 +1,6 @@
 """The life of a fax as statements: intent, outcome, status, adoption, promise.
 
-:func:`_move` is the only way from state to state; it holds the law of :data:`fax_bridge.fax.FAX_TRANSITIONS`
+:func:`move` is the only way from state to state; it holds the law of :data:`fax_bridge.fax.FAX_TRANSITIONS`
 and leaves an event behind. Everything here runs inside the caller's transaction.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fax_bridge.errors import BridgeError
@@ -30,7 +30,7 @@ CLOCK_SKEW_MS = 120_000
 HELD_TOO_LONG = "held_too_long"
 """The reason's word, in the tables of ``templates/email``."""
 
-_WITHOUT_ANSWER = frozenset({FaxState.SUBMITTING, FaxState.UNKNOWN, FaxState.UNCERTAIN})
+WITHOUT_ANSWER = frozenset({FaxState.SUBMITTING, FaxState.UNKNOWN, FaxState.UNCERTAIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,44 +72,44 @@ async def submitting(tx: Tx, *, lease: Lease, schedule: Schedule = ALWAYS) -> in
 
     Raises :class:`LeaseLost`, and :class:`NotYet` for a fax that was claimed before its time.
     """
-    row = await _locked(tx, lease.id)
+    row = await locked(tx, lease.id)
     if row.owner != lease.owner or row.claims != lease.claims or row.state != FaxState.QUEUED:
         raise LeaseLost(f"fax {lease.id}")
     if schedule.earliest(row.number, row.send_at, at := now()) > at:
         raise NotYet(f"fax {lease.id}")
     attempt = int(row.attempts) + 1
-    await _move(tx, row, FaxState.SUBMITTING, note=f"attempt {attempt}", keep_lease=True, attempts=attempt,
+    await move(tx, row, FaxState.SUBMITTING, note=f"attempt {attempt}", keep_lease=True, attempts=attempt,
                 submitting_at=now(), result=None, detail="")  # fmt: skip
     return attempt
 
 
 async def accepted(tx: Tx, *, fax_id: str, attempt: int, provider_id: str, request_id: str, promises: Promises) -> None:
     """FaxMAX gave a fax id. That is a fact even when the lease is lost: only the attempt has to be the same."""
-    row = await _locked(tx, fax_id)
-    if row.attempts != attempt or row.provider_id or row.state not in _WITHOUT_ANSWER:
+    row = await locked(tx, fax_id)
+    if row.attempts != attempt or row.provider_id or row.state not in WITHOUT_ANSWER:
         return
     if row.state == FaxState.UNCERTAIN:  # too late for the promise; a final push will still find it
         await tx.conn.execute(
             update(fax).where(fax.c.id == fax_id).values(provider_id=provider_id, request_id=request_id)
         )
     else:
-        promised = now() + await _patience(tx, row, promises)
-        await _move(tx, row, FaxState.SUBMITTED, note=provider_id, provider_id=provider_id, request_id=request_id,
+        promised = now() + await patience(tx, row, promises)
+        await move(tx, row, FaxState.SUBMITTED, note=provider_id, provider_id=provider_id, request_id=request_id,
                     result=None, detail="", submitted_at=now(), promised_at=promised, due_at=promised)  # fmt: skip
-    await _apply_waiting(tx, fax_id, provider_id, promises)
+    await apply_waiting(tx, fax_id, provider_id, promises)
     await adopt(tx, row.number, promises)
     tx.wake(PROMISED.name)
 
 
 async def refused(tx: Tx, *, lease: Lease, detail: str, promises: Promises) -> None:
     row = await _held(tx, lease)
-    await _move(tx, row, FaxState.FAILED, note=detail, result=ResultClass.REFUSED, detail=detail)
+    await move(tx, row, FaxState.FAILED, note=detail, result=ResultClass.REFUSED, detail=detail)
     await adopt(tx, row.number, promises)
 
 
 async def failed(tx: Tx, *, lease: Lease, result: ResultClass, detail: str) -> None:
     """It never was handed over and will not be."""
-    await _move(tx, await _held(tx, lease), FaxState.FAILED, note=detail, result=result, detail=detail)
+    await move(tx, await _held(tx, lease), FaxState.FAILED, note=detail, result=result, detail=detail)
 
 
 async def put_off(tx: Tx, *, lease: Lease, schedule: Schedule) -> None:
@@ -133,7 +133,7 @@ async def lost(tx: Tx, *, lease: Lease, detail: str, promises: Promises) -> None
 
 
 async def unknown(tx: Tx, row: Row[Any], detail: str, promises: Promises) -> None:
-    await _move(tx, row, FaxState.UNKNOWN, note=detail, result=ResultClass.UNKNOWN, detail=detail,
+    await move(tx, row, FaxState.UNKNOWN, note=detail, result=ResultClass.UNKNOWN, detail=detail,
                 due_at=now() + promises.unknown)  # fmt: skip
     await adopt(tx, row.number, promises)
     tx.wake(PROMISED.name)
@@ -141,12 +141,12 @@ async def unknown(tx: Tx, row: Row[Any], detail: str, promises: Promises) -> Non
 
 async def cancelled(tx: Tx, row: Row[Any]) -> None:
     """Taken back by a person; a worker that has it in hand meanwhile finds its lease lost."""
-    await _move(tx, row, FaxState.CANCELLED, note="cancelled", result=ResultClass.CANCELLED)
+    await move(tx, row, FaxState.CANCELLED, note="cancelled", result=ResultClass.CANCELLED)
 
 
 async def held(tx: Tx, row: Row[Any], *, until: Instant) -> None:
     """It waits for a person now, but not for ever; a worker that has it in hand finds its lease lost."""
-    await _move(tx, row, FaxState.HELD, note=f"held until {written(until)}", due_at=until)
+    await move(tx, row, FaxState.HELD, note=f"held until {written(until)}", due_at=until)
 
 
 async def held_too_long(conn: AsyncConnection) -> Sequence[str]:
@@ -157,10 +157,10 @@ async def held_too_long(conn: AsyncConnection) -> Sequence[str]:
 
 async def held_over(tx: Tx, fax_id: str) -> bool:
     """Nobody released it in time; false if somebody did meanwhile."""
-    row = await _locked(tx, fax_id)
+    row = await locked(tx, fax_id)
     if row.state != FaxState.HELD or row.due_at > now():
         return False
-    await _move(tx, row, FaxState.CANCELLED, note="held too long", result=ResultClass.CANCELLED, detail=HELD_TOO_LONG)
+    await move(tx, row, FaxState.CANCELLED, note="held too long", result=ResultClass.CANCELLED, detail=HELD_TOO_LONG)
     return True
 
 
@@ -180,13 +180,13 @@ async def promise_due(
         case FaxState.SUBMITTING:  # its worker died between intent and outcome
             await unknown(tx, row, "interrupted while handing over", promises)
         case FaxState.SUBMITTED:
-            await _move(tx, row, FaxState.UNCONFIRMED, note="no final push in time", result=ResultClass.UNKNOWN)
-        case FaxState.UNKNOWN if on_unknown == "retry":
+            await move(tx, row, FaxState.UNCONFIRMED, note="no final push in time", result=ResultClass.UNKNOWN)
+        case FaxState.UNKNOWN if on_unknown == "retry" and not row.target:  # or it would be the whole phone book
             await _requeue(tx, row, now(), schedule, note="window closed, sent again as set")
             tx.wake(SUBMIT.name)
         case _:
-            await _move(tx, row, FaxState.UNCERTAIN, note="window closed, no push that fits")
-    return FaxState((await _locked(tx, lease.id)).state)
+            await move(tx, row, FaxState.UNCERTAIN, note="window closed, no push that fits")
+    return FaxState((await locked(tx, lease.id)).state)
 
 
 async def expire(tx: Tx) -> list[str]:
@@ -195,8 +195,8 @@ async def expire(tx: Tx) -> list[str]:
     old = old.where(fax.c.message_id.in_(select(message.c.id).where(message.c.state != "accepted"))).limit(100)
     ended = list((await tx.conn.execute(old)).scalars())
     for fax_id in ended:
-        row = await _locked(tx, fax_id)
-        await _move(tx, row, FaxState.FAILED, note="queue lifetime over", result=ResultClass.EXPIRED)
+        row = await locked(tx, fax_id)
+        await move(tx, row, FaxState.FAILED, note="queue lifetime over", result=ResultClass.EXPIRED)
     return ended
 
 
@@ -237,15 +237,22 @@ async def take_status(tx: Tx, pushed: PushedStatus, *, push_id: str, seq: int, p
         await adopt(tx, pushed.called, promises)
         owner = (await tx.conn.execute(select(fax.c.id).where(fax.c.provider_id == pushed.provider_id))).scalar()
     else:
-        await _apply(tx, await _locked(tx, owner), pushed, promises)
+        await _apply(tx, await locked(tx, owner), pushed, promises)
     return str(owner) if owner else None
 
 
 async def adopt(tx: Tx, number: str, promises: Promises) -> None:
     """Match faxes without an answer to pushes without a fax, where exactly one fits exactly one.
 
-    Two that fit are left alone: a guess could report a fax as delivered that never went.
+    Two that fit are left alone: a guess could report a fax as delivered that never went. A phone book's faxes may be
+    to any number: nothing is adopted while one is on its way, nor near the time of one whose answer was lost. What ends
+    that has no ``number``, and has all lost faxes looked at.
     """
+    if not number:
+        lost = fax.c.state.in_([FaxState.UNKNOWN, FaxState.UNCERTAIN]) & fax.c.provider_id.is_(None)
+        for other in (await tx.conn.execute(select(fax.c.number).distinct().where(lost, fax.c.number != ""))).scalars():
+            await adopt(tx, other, promises)
+        return
     lost_faxes = (
         await tx.conn.execute(
             select(fax)
@@ -257,7 +264,8 @@ async def adopt(tx: Tx, number: str, promises: Promises) -> None:
             .with_for_update()
         )
     ).all()
-    on_the_way = select(fax.c.id).where(fax.c.number == number, fax.c.state == FaxState.SUBMITTING).limit(1)
+    may_be_its = fax.c.number.in_((number, ""))
+    on_the_way = select(fax.c.id).where(may_be_its, fax.c.state == FaxState.SUBMITTING).limit(1)
     if not lost_faxes or (await tx.conn.execute(on_the_way)).first():
         return  # a push may be that one's, whose answer is still to come; its outcome looks here again
     orphans = (
@@ -267,30 +275,41 @@ async def adopt(tx: Tx, number: str, promises: Promises) -> None:
             .group_by(status.c.provider_id)
         )
     ).all()
-    reach = promises.answer + promises.unknown
+    books = (await tx.conn.execute(_lost_books())).all()
     fits = [
         (row, orphan.provider_id)
         for row in lost_faxes
         for orphan in orphans
-        if row.submitting_at - CLOCK_SKEW_MS <= orphan.requested_at <= row.submitting_at + reach + CLOCK_SKEW_MS
+        if _is_near(row, orphan, promises) and not any(_is_near(book, orphan, promises) for book in books)
     ]
     for row, provider_id in fits:
         if [r.id for r, _ in fits].count(row.id) == 1 and [p for _, p in fits].count(provider_id) == 1:
             await _adopted(tx, row, provider_id, promises)
 
 
+def _lost_books() -> Select[tuple[int]]:
+    lost = fax.c.state.in_([FaxState.UNKNOWN, FaxState.UNCERTAIN]) & fax.c.provider_id.is_(None)
+    return select(fax.c.submitting_at).where(lost, fax.c.number == "", fax.c.submitting_at.is_not(None))
+
+
+def _is_near(row: Any, orphan: Any, promises: Promises) -> bool:
+    """Whether the push can be that of the row, by its time."""
+    reach = promises.answer + promises.unknown + CLOCK_SKEW_MS
+    return bool(row.submitting_at - CLOCK_SKEW_MS <= orphan.requested_at <= row.submitting_at + reach)
+
+
 async def _adopted(tx: Tx, row: Row[Any], provider_id: str, promises: Promises) -> None:
     note = f"adopted: the push {provider_id} is the only one that fits"
     if row.state == FaxState.UNKNOWN:
-        promised = now() + await _patience(tx, row, promises)
-        await _move(tx, row, FaxState.SUBMITTED, note=note, provider_id=provider_id, submitted_at=row.submitting_at,
+        promised = now() + await patience(tx, row, promises)
+        await move(tx, row, FaxState.SUBMITTED, note=note, provider_id=provider_id, submitted_at=row.submitting_at,
                     result=None, detail="", promised_at=promised, due_at=promised)  # fmt: skip
     else:
         await tx.conn.execute(update(fax).where(fax.c.id == row.id).values(provider_id=provider_id))
-    await _apply_waiting(tx, row.id, provider_id, promises)
+    await apply_waiting(tx, row.id, provider_id, promises)
 
 
-async def _apply_waiting(tx: Tx, fax_id: str, provider_id: str, promises: Promises) -> None:
+async def apply_waiting(tx: Tx, fax_id: str, provider_id: str, promises: Promises) -> None:
     """The statuses that came before we knew whose they are, in the order in which they came."""
     mine = status.c.provider_id == provider_id
     ordered = select(status).where(mine).order_by(status.c.received_at, status.c.push_id, status.c.seq)
@@ -300,12 +319,14 @@ async def _apply_waiting(tx: Tx, fax_id: str, provider_id: str, promises: Promis
             word=one.word, message=one.message, result=ResultClass(one.result) if one.result else None,
             final=bool(one.final), **one.facts,
         )  # fmt: skip
-        await _apply(tx, await _locked(tx, fax_id), pushed, promises)
+        await _apply(tx, await locked(tx, fax_id), pushed, promises)
     await tx.conn.execute(update(status).where(mine).values(fax_id=fax_id))
 
 
 async def _apply(tx: Tx, row: Row[Any], pushed: PushedStatus, promises: Promises) -> None:
     """A status of this fax: an interim one is noted, a final one ends it, a later final one corrects it."""
+    if pushed.called and not row.number:  # one of a phone book's
+        await tx.conn.execute(update(fax).where(fax.c.id == row.id).values(number=pushed.called[:20]))
     stale = None not in (row.tried_count, pushed.tried_count) and pushed.tried_count < row.tried_count
     facts = {
         name: value
@@ -320,27 +341,27 @@ async def _apply(tx: Tx, row: Row[Any], pushed: PushedStatus, promises: Promises
     elif stale or (row.state == after and row.result == pushed.result):
         await _note(tx, row.id, FaxState(row.state), f"repeated: {pushed.words}")
     elif row.state == after or may_follow(FaxState(row.state), after):
-        await _move(tx, row, after, note=pushed.words, result=pushed.result, detail=pushed.words, **facts)
+        await move(tx, row, after, note=pushed.words, result=pushed.result, detail=pushed.words, **facts)
 
 
-async def _patience(tx: Tx, row: Row[Any], promises: Promises) -> int:
+async def patience(tx: Tx, row: Row[Any], promises: Promises) -> int:
     """Milliseconds that a fax of so many pages may take to be confirmed."""
     pages = (await tx.conn.execute(select(message.c.pages).where(message.c.id == row.message_id))).scalar_one()
     return promises.confirm + promises.confirm_page * int(pages)
 
 
-async def _locked(tx: Tx, fax_id: str) -> Row[Any]:
+async def locked(tx: Tx, fax_id: str) -> Row[Any]:
     return (await tx.conn.execute(select(fax).where(fax.c.id == fax_id).with_for_update())).one()
 
 
 async def _held(tx: Tx, lease: Lease) -> Row[Any]:
-    row = await _locked(tx, lease.id)
+    row = await locked(tx, lease.id)
     if row.owner != lease.owner or row.claims != lease.claims:
         raise LeaseLost(f"fax {lease.id}")
     return row
 
 
-async def _move(
+async def move(
     tx: Tx, row: Row[Any], after: FaxState, *, note: str, due_at: Instant | None = None, keep_lease: bool = False,
     **values: Any,
 ) -> None:  # fmt: skip
@@ -363,7 +384,7 @@ async def _requeue(tx: Tx, row: Row[Any], at: Instant, schedule: Schedule, *, no
     if due > at:
         note = f"{note}; not before {written(due)}"
         values["give_up_at"] = values.get("give_up_at", row.give_up_at) + due - at
-    await _move(tx, row, FaxState.QUEUED, note=note, due_at=due, **values)
+    await move(tx, row, FaxState.QUEUED, note=note, due_at=due, **values)
 
 
 async def _note(tx: Tx, fax_id: str, state: FaxState, note: str) -> None:

@@ -52,6 +52,10 @@ class NewFax:
     """By address, what the sender asked to be told."""
     send_at: Instant | None = None
     """The earliest instant at which it may go, where its address asks for one."""
+    target: str = ""
+    """What is no number (:class:`fax_bridge.fax.TargetKind`); then ``number`` is empty."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What its address asks for; it goes before what the mail or its sender has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class NewMessage:
     content: bytes
     """The mail, or its end, where the pieces before it are staged already."""
     language: str
-    options: dict[str, str]
+    options: dict[str, Any]
     give_up_at: Instant
     faxes: tuple[NewFax, ...]
     staged_pieces: int = 0
@@ -149,7 +153,7 @@ async def _accepted_before(tx: Tx, news: Sequence[NewMessage], at: Instant) -> d
     known: dict[str, tuple[str, Instant]] = {}
     guarded: set[str] = set()
     if keys and tx.shared:
-        await _wait_for_others(tx, keys)
+        await wait_for_others(tx, keys)
     for start in range(0, len(keys), _MOST_KEYS):
         rows = (
             select(fax.c.repeat_key, fax.c.id, fax.c.accepted_at, message.c.id.label("message_id"), message.c.owner)
@@ -170,7 +174,7 @@ async def _accepted_before(tx: Tx, news: Sequence[NewMessage], at: Instant) -> d
     return known
 
 
-async def _wait_for_others(tx: Tx, keys: Iterable[str]) -> None:
+async def wait_for_others(tx: Tx, keys: Iterable[str]) -> None:
     """Another node may be committing the same mail right now: its row is seen once its lock is free."""
     locks = sorted({zlib.crc32(key.encode()) % _REPEAT_LOCKS for key in keys})
     waited = text("SELECT pg_advisory_xact_lock(:space, n) FROM unnest(CAST(:locks AS int[])) AS n ORDER BY n")
@@ -204,6 +208,7 @@ async def _insert(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]],
                 "id": one.id, "message_id": new.id, "account": new.account, "number": one.number,
                 "recipients": list(one.recipients), "state": FaxState.QUEUED, "accepted_at": at,
                 "repeat_key": one.repeat_key, "give_up_at": new.give_up_at, "send_at": one.send_at,
+                "target": one.target, "options": dict(one.options) or None,
                 "dsn": {address: asdict(dsn) for address, dsn in one.dsn.items()} or None,
             }
             for new, faxes in kept

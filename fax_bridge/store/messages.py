@@ -1,6 +1,6 @@
 """A mail and its faxes as rows, once it is accepted: made into a document, ended, reported."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,9 +41,14 @@ class Headers:
 
 async def prepared(
     tx: Tx, *, lease: Lease, headers: Headers, pdf: bytes, sha256: str, pages: int, cover: dict[str, str] | None,
-    fates: Sequence[Fate], send_at: Instant | None = None, schedule: Schedule = ALWAYS,
+    fates: Sequence[Fate], options: Mapping[str, Any] | None = None, send_at: Instant | None = None,
+    schedule: Schedule = ALWAYS,
 ) -> None:  # fmt: skip
-    """The document is made: its faxes may go, each at its time. ``send_at`` is for those whose address named none."""
+    """The document is made: its faxes may go, each at its time. ``options`` go over those that are kept, and
+    ``send_at``: both for those whose address named none."""
+    if options:
+        kept = (await tx.conn.execute(select(message.c.options).where(message.c.id == lease.id))).scalar_one()
+        await tx.conn.execute(update(message).where(lease.holds()).values(options={**kept, **options}))
     await finish(
         tx, lease, due_at=None, state=MessageState.READY, subject=headers.subject, header_message_id=headers.message_id,
         header_references=headers.references, header_auto_submitted=headers.auto_submitted,

@@ -91,6 +91,8 @@ async def resend(tx: Tx, fax_id: str, *, new_message: str, new_fax: str, give_up
         raise NotPossible(f"It is {row.state} and may still go out; sent again now it could arrive twice.")
     if not (await tx.conn.execute(_document_of(row))).first():
         raise NotPossible("Its document was never made, or is purged.")
+    if not row.number:
+        raise NotPossible(f"FaxMAX has not named its number, one of {row.target}. Send the mail again.")
     copied = [c for c in message.c if c.name not in _OF_ITS_OWN]
     source = select(literal(new_message), literal(MessageState.READY.value), literal(now()), literal(0), *copied).where(
         message.c.id == row.message_id
@@ -102,7 +104,8 @@ async def resend(tx: Tx, fax_id: str, *, new_message: str, new_fax: str, give_up
     await tx.conn.execute(
         insert(fax).values(
             id=new_fax, message_id=new_message, account=row.account, number=row.number, recipients=row.recipients,
-            dsn=row.dsn, state=FaxState.QUEUED, accepted_at=now(), give_up_at=give_up_at, due_at=now(),
+            dsn=row.dsn, options=row.options, state=FaxState.QUEUED, accepted_at=now(), give_up_at=give_up_at,
+            due_at=now(),
         )
     )  # fmt: skip
     note = f"sent again by an operator after {row.id}"

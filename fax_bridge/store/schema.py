@@ -164,6 +164,8 @@ fax = Table(
     Column("account", String(64), nullable=False),
     Column("number", String(20), nullable=False),
     Column("recipients", JSON, nullable=False),
+    Column("target", String(80), nullable=False, server_default=""),
+    Column("options", JSON(none_as_null=True)),
     Column("dsn", JSON(none_as_null=True)),
     Column("state", String(16), nullable=False),
     Column("result", String(16)),
@@ -221,7 +223,8 @@ fax = Table(
     ),
 )
 """``dsn`` holds, by address, the NOTIFY and ORCPT of each recipient that gave any (RFC 3461); ``send_at`` is the
-earliest instant at which it may go out."""
+earliest instant at which it may go out; ``target`` is what it goes to where ``number`` is empty, or was until FaxMAX
+named it (:class:`fax_bridge.fax.TargetKind`); ``options`` is what its own address asked for."""
 
 fax_event = Table(
     "fax_event",

@@ -105,7 +105,9 @@ async def test_a_text_too_long_for_a_cover_becomes_pages(documents: Documents, p
 
 def cover(body: str, template: str = "") -> Cover:
     of_mail = {"body": body, "subject": "Konu", "from_name": "Ayşe", "from_address": "a@example.com"}
-    return Cover(of_mail | {"template": template}, "902163334455", 1_795_000_000_000, Language.TR, "Europe/Istanbul")
+    return Cover(
+        of_mail | {"template": template}, "+90 216 333 44 55", 1_795_000_000_000, Language.TR, "Europe/Istanbul"
+    )
 
 
 @pytest.mark.parametrize(("paragraphs", "covers"), [(1, 1), (36, 2)])

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from sqlalchemy import select
 
+from fax_bridge.email_to_fax.option_values import COVER
 from fax_bridge.email_to_fax.receive import Intake
 from fax_bridge.fax import now
 from fax_bridge.settings import Settings
@@ -15,6 +16,7 @@ from fax_bridge.store.store import Store
 from tests.integration.test_receive import MAIL, rcpt, talk
 
 NUMBER = "902163334455"
+KNOWN = "normal, fine, superfine, a4, letter, legal, cover, nocover, at=, res=, paper=, cover=, cli="
 
 
 @pytest.fixture
@@ -54,7 +56,20 @@ async def test_a_time_to_send_at_is_kept_with_its_fax(port: int, store: Store) -
     [
         (f"{NUMBER}+at=8", '550 5.1.3 "8" is no time to send at; write 0800 or 2026-11-26T0800'),
         (f"{NUMBER}+at=2199-01-01T0800", '550 5.1.3 "2199-01-01T0800" is more than 30 days ahead'),
-        (f"{NUMBER}+fine", '550 5.1.3 "+fine" is no option; there is +at='),
+        (f"{NUMBER}+fast", f'550 5.1.3 "+fast" is no option; there are {KNOWN}'),
+        (f"{NUMBER}+fast=1", f'550 5.1.3 "+fast=1" is no option; there are {KNOWN}'),
+        (f"{NUMBER}+res=best", '550 5.1.3 "best" is no resolution; write normal, fine, superfine'),
+        (f"{NUMBER}+paper=a3", '550 5.1.3 "a3" is no paper; write A4, letter, legal'),
+        (f"{NUMBER}+cover=maybe", f'550 5.1.3 "maybe" says nothing of the cover; write {", ".join(COVER)}'),
+        (f"{NUMBER}+a4+letter", '550 5.1.3 "paper" is there twice'),
+        (f"{NUMBER}+cli=x", '550 5.1.3 the number to be shown: "x" is not a telephone number'),
+        (f"{NUMBER}+cli=902169999999", "550 5.7.1 this sender may not show the number 902169999999"),
+        (f"FAX=+{NUMBER}/T33S=12", '550 5.1.3 "/T33S=12" cannot be told to FaxMAX; write FAX=NUMBER without it'),
+        (f"fax={NUMBER}/ISUB=7", '550 5.1.3 "/ISUB=7" cannot be told to FaxMAX; write FAX=NUMBER without it'),
+        (
+            "book-7",
+            "550 5.7.1 this sender may not use what is kept at FaxMAX; ask the administrator for books = true",
+        ),
         (f"{NUMBER}+at=0800+at=0900", '550 5.1.3 "at" is there twice'),
         ("hello+at=0800", '550 5.1.3 "hello" is not a telephone number'),
     ],

@@ -1,6 +1,8 @@
 """Numbers as people write them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fax_bridge.numbers import BadNumber, digits_or_none, read_number, shown
 
@@ -62,3 +64,21 @@ def test_a_withheld_caller_is_no_number() -> None:
 def test_a_number_is_shown_as_it_is_dialled() -> None:
     """Reports show the international format."""
     assert shown("902162222525") == "+90 216 222 25 25"
+
+
+@given(st.text(max_size=30) | st.text("+0123456789 .-()/", max_size=24), st.sampled_from(["TR", "US", "DE"]))
+def test_no_text_is_more_than_refused(text: str, region: str) -> None:
+    """Digits of a possible number come out, or a reason that fits into an SMTP reply."""
+    said = digits = ""
+    try:
+        digits = read_number(text, region)
+    except BadNumber as fault:
+        said = str(fault)
+    assert said.isascii()
+    assert said.isprintable()
+    assert bool(said) != bool(digits)
+    if digits:
+        assert digits.isascii()
+        assert digits.isdigit()
+        assert len(digits) <= 20  # the column's
+        assert read_number("+" + digits, region) == digits

@@ -1,0 +1,48 @@
+"""Whom a mail goes to beside its RCPT addresses: the numbers of the lists that are attached to it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ulid import ULID
+
+from fax_bridge.email_to_fax.admit import Refusal, destination_of
+from fax_bridge.email_to_fax.distribution_list import ListFault, read_lists
+from fax_bridge.email_to_fax.local_part import LocalPart
+from fax_bridge.email_to_fax.mail_part import MailPart
+from fax_bridge.email_to_fax.repeats import MailDigest
+from fax_bridge.fax import TargetKind
+from fax_bridge.settings import Settings
+from fax_bridge.store.distribution import Listed
+
+
+def listed_of(
+    lists: Sequence[MailPart], rows: Sequence[Any], content: bytes, mail: Any, settings: Settings
+) -> tuple[Listed, ...]:
+    """A fax to be made for each number of the lists; none where there is no list.
+
+    ``rows`` are the mail's faxes, ``mail`` its row. Raises :class:`ListFault`.
+    """
+    asking = next((row for row in rows if row.target == TargetKind.LIST), None)
+    if not lists:
+        if asking is not None:
+            raise ListFault("list_missing", "")
+        return ()
+    spelled = LocalPart.read(asking.recipients[0].rpartition("@")[0]).spelled if asking is not None else ""
+    digest = MailDigest()
+    digest.update(content)
+
+    def key(number: str) -> str:
+        return digest.key(mail_from=mail.mail_from, number=number + spelled, client=mail.client)
+
+    numbers = read_lists(lists, lambda text: number_of(text, settings), settings.reading.most_listed)
+    return tuple(Listed(str(ULID()), number, key(number)) for number in numbers)
+
+
+def number_of(text: str, settings: Settings) -> str:
+    """The number that a line of a list means, decided as for a RCPT. Raises ``ValueError`` with what is wrong."""
+    to = destination_of(settings, f"{text}@{settings.smtp.domains[0]}")
+    if isinstance(to, Refusal):
+        raise ValueError(to.reply.split(" ", 2)[2])  # without the codes of SMTP
+    if to.target or to.spelled:
+        raise ValueError("a list holds numbers only, without options")
+    return to.number
