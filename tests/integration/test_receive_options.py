@@ -111,3 +111,44 @@ async def test_the_same_mail_for_another_time_is_no_repeat(port: int, store: Sto
     assert [b"repeat" in reply for reply in replies] == [False, True, False, False]
     async with store.read() as conn:
         assert len((await conn.execute(select(fax))).all()) == 3
+
+
+async def test_recipients_of_one_mail_have_one_paper_and_else_their_own_options(port: int, store: Store) -> None:
+    """The document is laid out for it; resolution, cover and calling number are each fax's own."""
+
+    def dialogue(smtp: smtplib.SMTP) -> list[tuple[int, bytes]]:
+        smtp.mail("ayse@example.com")
+        locals_ = (
+            f"{NUMBER}+a4+fine",
+            "902163334466+paper=a4+nocover",
+            "902163334477+letter",
+            "902163334488",
+            "list+A4",
+        )
+        replies = [smtp.rcpt(f"{local}@fax.example.com") for local in locals_]
+        assert smtp.data(MAIL)[0] == 250
+        return replies
+
+    replies = await talk(port, dialogue)
+    assert [code for code, _ in replies] == [250, 250, 550, 550, 250]
+    assert b"5.1.4 the document of a mail has one paper" in replies[2][1]
+    assert replies[4][1] == b"2.1.5 fax to list"
+    async with store.read() as conn:
+        rows = {row.number or row.target: row.options for row in (await conn.execute(select(fax))).all()}
+    assert rows == {
+        NUMBER: {"resolution": "fine", "paper_size": "A4"},
+        "902163334466": {"paper_size": "A4", "cover": "off"},
+        "list": {"paper_size": "A4"},
+    }
+
+
+async def test_lists_that_are_switched_off_are_refused_at_rcpt(settings: Settings, store: Store) -> None:
+    """reading.most_listed = 0."""
+    without = settings.model_copy(update={"reading": settings.reading.model_copy(update={"most_listed": 0})})
+    intake = Intake(without, store)
+    port = await intake.listen_smtp(settings.smtp.listen[0])
+    try:
+        code, text = await rcpt(port, "list@fax.example.com")
+    finally:
+        await intake.stop(grace=1)
+    assert (code, text) == (550, b"5.1.1 distribution lists are not used here; write the numbers as recipients")

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from fax_bridge.faxmax.wire import (
     Accepted,
+    AcceptedBook,
     Element,
     NotUnderstood,
     Rejected,
     RpcError,
     SendRequest,
     read_answer,
+    read_book_answer,
     read_date,
     read_push,
 )
@@ -170,8 +172,40 @@ def test_what_is_no_date_is_none(written: Any) -> None:
 def test_whatever_json_comes_nothing_but_a_clear_refusal_comes_out(value: Any) -> None:
     """Both readers answer any JSON with a value or NotUnderstood."""
     body = json.dumps(value).encode()
-    for reader in (lambda: read_push(body, ISTANBUL), lambda: read(body)):
+    for reader in (lambda: read_push(body, ISTANBUL), lambda: read(body), lambda: read_book_answer(body)):
         try:
             reader()
         except NotUnderstood:
             continue
+
+
+def book(**data: Any) -> Any:
+    return read_book_answer(json.dumps({"result": {"message": {"data": {"request_id": "r", **data}}}}).encode())
+
+
+@pytest.mark.parametrize(
+    ("data", "meant"),
+    [
+        ({"count": 2, "phones": [{"api_id": None, "fax_id": "x"}, {"fax_id": "y"}], "rejected": []},
+         AcceptedBook(("x", "y"), (), 0, "r")),
+        ({"phones": [{"fax_id": "x"}, {"fax_id": "x"}]}, AcceptedBook(("x",), (), 1, "r")),
+        ({"count": "3", "phones": [{"fax_id": 7}, {"fax_id": None}]}, AcceptedBook(("7",), (), 2, "r")),
+        ({"count": 0, "phones": [], "rejected": ["+902163334455", {"phone": "x", "reason": "no"}]},
+         AcceptedBook((), (("902163334455", ""), ("", "no")), 0, "r")),
+        ({"count": 0, "phones": []}, AcceptedBook((), (), 0, "r")),
+        ({"phones": []}, None),
+        ({"count": 2}, None),
+        ({"count": -5, "phones": {"fax_id": "x"}}, AcceptedBook(("x",), (), 0, "r")),
+    ],
+)  # fmt: skip
+def test_the_answer_for_a_phone_book_is_the_faxes_it_names(data: dict[str, Any], meant: AcceptedBook | None) -> None:
+    """What it counts and does not name is told apart; an answer that names nothing is no answer."""
+    assert book(**data) == meant
+
+
+def test_a_request_for_a_phone_book_has_no_number_of_ours() -> None:
+    """The page calls ``phones`` required, so it is there and empty."""
+    request = SendRequest("1", "F1", "", b"", "f.pdf", None, "", "A4", "fine", phone_book="7")
+    params = json.loads(request.data({"token_": "t"}))["params"]
+    assert (params["phones"], params["phone_books"]) == ([], ["7"])
+    assert "contacts" not in params
