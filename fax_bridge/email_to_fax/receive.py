@@ -131,12 +131,12 @@ class Intake:
             return system
         if (system and transaction.recipients) or (transaction.system and not system):
             return BY_ITSELF
-        if system:
+        if system and len(transaction.system) < self.settings.smtp.max_recipients:
             return system
-        if sender_of(self.settings, mail_from, client) is None:
+        if system is None and sender_of(self.settings, mail_from, client) is None:
             event("rejected", mail_from=mail_from, client=client, to=address, why="sender")
             return NOT_ALLOWED
-        if len(transaction.recipients) >= self.settings.smtp.max_recipients:
+        if system or len(transaction.recipients) >= self.settings.smtp.max_recipients:
             return Refusal("452 4.5.3 too many recipients in one mail; send the rest in another")
         to = destination_of(self.settings, address)
         if isinstance(to, Destination) and any(
