@@ -157,18 +157,7 @@ async def serve(settings: Settings) -> None:
 async def _begin(tx: Tx, settings: Settings, alone: bool) -> None:
     """What a start owes to the run before it."""
     if alone:
-        await free_all(
-            tx,
-            [
-                schema.message,
-                schema.notice,
-                schema.fax,
-                schema.push,
-                schema.received,
-                schema.outbox,
-                schema.delivery,
-            ],
-        )
+        await free_all(tx, schema.LEASED)
     names = settings.faxmax.account_names
     for name in await accounts.known(tx, {name: fingerprint(settings.faxmax.account(name)) for name in names}):
         event("resumed", account=name, why="other credentials")

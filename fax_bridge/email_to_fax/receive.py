@@ -37,6 +37,7 @@ log = structlog.get_logger("smtp")
 BACKLOG = 512
 """Connections that wait to be taken; a burst of clients should not meet a closed door."""
 
+TOO_MANY = Refusal("452 4.5.3 too many recipients in one mail; send the rest in another")
 ASKED_OTHERWISE = Refusal(
     "550 5.1.4 this mail has the number already, with other options; send the second fax in a mail of its own"
 )
@@ -140,13 +141,13 @@ class Intake:
         if (system and transaction.recipients) or (transaction.system and not system):
             return BY_ITSELF
         if system:
-            return system
+            return system if len(transaction.system) < self.settings.smtp.max_recipients else TOO_MANY
         sender = sender_of(self.settings, mail_from, client)
         if sender is None:
             event("rejected", mail_from=mail_from, client=client, to=address, why="sender")
             return NOT_ALLOWED
         if len(transaction.recipients) >= self.settings.smtp.max_recipients:
-            return Refusal("452 4.5.3 too many recipients in one mail; send the rest in another")
+            return TOO_MANY
         to = destination_of(self.settings, address)
         if isinstance(to, Destination):
             to = granted(to, sender, self.settings)

@@ -15,7 +15,7 @@ from sqlalchemy import update
 
 from fax_bridge.fax import now
 from fax_bridge.store.lease import owned_here
-from fax_bridge.store.schema import account, fax, message, notice, outbox, push, received
+from fax_bridge.store.schema import LEASED, account, fax
 from fax_bridge.store.store import Store, Tx
 from fax_bridge.store.worker import LEASE_MS
 
@@ -76,7 +76,7 @@ async def shift(tx: Tx, *, by: int) -> None:
     Other nodes have clocks of their own: a row in another one's hand keeps its lease, but for no longer than a lease
     is from now. Set forward, only what is in our hand moves: the rest is due earlier, which harms nothing.
     """
-    for table in (message, notice, fax, push, received, outbox):
+    for table in LEASED:
         due, ours = table.c.due_at, owned_here(table.c.owner)
         moved = ours if by > 0 else ours | table.c.owner.is_(None)
         await tx.conn.execute(update(table).where(due.is_not(None), moved).values(due_at=due + by))

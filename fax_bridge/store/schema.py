@@ -386,3 +386,6 @@ site_key = Table(
     Column("value", LargeBinary, nullable=False),
 )
 """Random keys that this installation made for itself; a backup has them too, so that links outlive a restore."""
+
+LEASED = tuple(table for table in metadata.sorted_tables if "claims" in table.c)
+"""Every table that holds work: a start frees their leases, and they move with the clock."""

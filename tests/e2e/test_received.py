@@ -181,6 +181,12 @@ async def test_postmaster_and_abuse_are_taken_from_anybody_and_passed_on(bridge:
     ] == 552
 
 
+async def test_one_mail_has_no_more_of_such_recipients_than_of_numbers(bridge: Bridge) -> None:
+    """What needs no right must cost no more than what does."""
+    replies = await asyncio.to_thread(say, bridge.smtp_port, "", ["abuse@fax.example.com"] * 102, None)
+    assert [code for code, _ in replies] == [250] * 100 + [452] * 2
+
+
 async def test_a_fax_and_a_mail_to_postmaster_are_two_mails(bridge: Bridge, note: EmailMessage) -> None:
     """The second kind is put off, and a mail server sends it by itself."""
     to = ["902163333344@fax.example.com", "postmaster@fax.example.com"]

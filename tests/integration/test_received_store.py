@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from ulid import ULID
 
 from fax_bridge.fax import DeliveryKind, DeliveryState, PushedFax, now
-from fax_bridge.store import bounces, deliveries, keys, outbox, pushes
+from fax_bridge.store import bounces, clock, deliveries, keys, outbox, pushes
 from fax_bridge.store.bounces import CameBack, Taken
 from fax_bridge.store.deliveries import NewDelivery
 from fax_bridge.store.lease import claim
@@ -184,6 +184,16 @@ async def test_the_history_of_bounces_and_ways_is_forgotten_in_its_time(either: 
     assert len(await rows(either, bounce)) == len(await rows(either, delivery)) == 1
     await purge(either, Kept(content=-DAY, metadata=-DAY))
     assert await rows(either, bounce) == await rows(either, delivery) == []
+
+
+async def test_what_waits_to_be_handed_over_moves_with_the_clock(either: Store) -> None:
+    """Set back an hour, a file must not wait for an hour."""
+    fax = str(ULID())
+    await a_fax(either, others=(way(fax, DeliveryKind.DIRECTORY),), received_id=fax)
+    (before,) = await rows(either, delivery)
+    await either.write(partial(clock.shift, by=-3_600_000))
+    (after,) = await rows(either, delivery)
+    assert after.due_at == before.due_at - 3_600_000
 
 
 async def test_an_installation_has_one_key_however_many_ask_at_once(either: Store) -> None:
