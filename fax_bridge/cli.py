@@ -36,6 +36,7 @@ from fax_bridge.history import (
 from fax_bridge.service import journal
 from fax_bridge.setting_sources import DEFAULT_CONFIG, load
 from fax_bridge.settings import Settings, SettingsError
+from fax_bridge.setup import commands as setup
 from fax_bridge.store import operator
 from fax_bridge.store.backup import back_up, restore
 
@@ -340,6 +341,9 @@ def _settings(config: Path | None) -> Settings:
         return load(_path(config))
     except SettingsError as error:
         _fail("\n".join(error.faults))
+
+
+setup.add_to(app, _path, _settings)
 
 
 def _ask(question: Coroutine[Any, Any, T]) -> T:
