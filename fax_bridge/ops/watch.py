@@ -11,7 +11,6 @@ from typing import get_args
 from zoneinfo import ZoneInfo
 
 import structlog
-from ulid import ULID
 
 from fax_bridge.documents.worker import Documents
 from fax_bridge.errors import BridgeError
@@ -100,10 +99,12 @@ class Watch:
         return []
 
     async def _tell(self, tx: Tx, *, cause: Cause) -> bool:
-        """In one transaction with the look whether it was told, so that of many nodes one does."""
-        if await outbox.told_since(tx, about=cause.name, at=now() - int(self._settings.alerts.repeat * 1000)):
+        """Of many nodes that look at the same time one tells: the mail's id is that of the cause and the time."""
+        at, repeat = now(), max(1, int(self._settings.alerts.repeat * 1000))
+        if await outbox.told_since(tx, about=cause.name, at=at - repeat):
             return False
-        await outbox.put(tx, self._alerts.mail(f"alert-{ULID()}", cause.name, about=cause.name, **cause.values))
+        mail = self._alerts.mail(f"alert-{cause.name}-{at // repeat}", cause.name, about=cause.name, **cause.values)
+        await outbox.put(tx, mail)
         return True
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from fax_bridge.errors import BridgeError
 from fax_bridge.setting_sources import DEFAULT_CONFIG
 from fax_bridge.settings import Settings, SettingsError
-from fax_bridge.setup import doctor, init, trial
+from fax_bridge.setup import init, trial
 from fax_bridge.setup.finding import Finding, Verdict
 
 Config = Annotated[
@@ -100,6 +100,8 @@ def add_to(
 
 
 async def _examine(config: Path | None, nameserver: str | None, *, as_json: bool) -> list[Finding]:
+    from fax_bridge.setup import doctor  # its DNS library is nothing for the daemon to carry: 3 MB
+
     out = Console(highlight=False, stderr=as_json, width=None if sys.stdout.isatty() else 240)
     findings = []
     with out.status("…") as status:
