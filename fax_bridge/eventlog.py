@@ -41,7 +41,10 @@ def heard_by(listener: Listener) -> Iterator[None]:
 def event(word: Word, subject: str = "-", **facts: Any) -> None:
     """One line: the event's word, the id that it is about, and facts; never a secret, never content."""
     for listener in _listeners:
-        listener(word, subject, facts)
+        try:
+            listener(word, subject, facts)
+        except Exception:  # noqa: BLE001 — who listens must never turn what was committed into a fault of the work
+            _log.exception("an event was not heard", word=word)
     tell = _log.warning if word in NEEDS_A_PERSON else _log.info
     tell(word, id=subject, **facts)
 

@@ -41,9 +41,6 @@ class Notifier:
     def stopping(self) -> None:
         self._tell("STOPPING=1", "STATUS=finishing what is in hand")
 
-    def status(self, text: str) -> None:
-        self._tell(f"STATUS={text}")
-
     def alive(self) -> None:
         self._tell("WATCHDOG=1")
 

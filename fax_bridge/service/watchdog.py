@@ -19,16 +19,13 @@ class LoopLag:
         """``seen`` is called with each measured delay in seconds."""
         self._seen = seen
         self._every = every
-        self.worst = 0.0
 
     async def forever(self) -> None:
         clock = asyncio.get_running_loop().time
         while True:
             due = clock() + self._every
             await asyncio.sleep(self._every)
-            late = max(0.0, clock() - due)
-            self.worst = max(late, self.worst * 0.99)
-            self._seen(late)
+            self._seen(max(0.0, clock() - due))
 
 
 async def beat_forever(notifier: Notifier, what_is_dead: Callable[[], list[str]]) -> None:
