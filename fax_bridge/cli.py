@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from fax_bridge import __version__, check, cli_received, console, daemon, eventlog, templates_preview
+from fax_bridge import __version__, backups, check, cli_received, console, daemon, eventlog, templates_preview
 from fax_bridge.demo import demo as run_demo
 from fax_bridge.documents.worker import ConvertedFax, Documents
 from fax_bridge.errors import BridgeError
@@ -33,8 +34,10 @@ from fax_bridge.history import (
     queue_told,
     status_words,
 )
+from fax_bridge.service import journal
 from fax_bridge.setting_sources import DEFAULT_CONFIG, load
 from fax_bridge.settings import Settings, SettingsError
+from fax_bridge.setup import commands as setup
 from fax_bridge.store import operator
 from fax_bridge.store.backup import back_up, restore
 
@@ -80,10 +83,11 @@ def fax_bridge(
 def serve(config: Config = None) -> None:
     """Run the daemon until SIGTERM or SIGINT."""
     settings = _settings(config)
-    eventlog.set_up(settings.log.format, settings.log.level)
+    to_journal = settings.log.journal and journal.is_ours(os.environ, sys.stderr)
+    eventlog.set_up(settings.log.format, settings.log.level, to_journal=to_journal)
     eventlog.event("settings", settings=settings.shown())
     try:
-        daemon.run(lambda: daemon.serve(settings))
+        daemon.run(lambda: daemon.serve(settings, _path(config)))
     except (BridgeError, OSError, ValueError) as fault:
         _fail(str(fault))
 
@@ -285,9 +289,22 @@ def queue(config: Config = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def backup(file: Annotated[Path, typer.Argument(help="A new file.")], config: Config = None) -> None:
+def backup(
+    file: Annotated[Path | None, typer.Argument(help="A new file.")] = None,
+    into: Annotated[Path | None, typer.Option(help="Instead: a directory, where it is named for the time.")] = None,
+    keep: Annotated[int, typer.Option(min=1, help="With --into: how many of them stay, the newest.")] = 14,
+    config: Config = None,
+) -> None:
     """Copy the database, consistent, while the daemon works."""
+    if (file is None) == (into is None):
+        _fail("Give a FILE, or a directory with --into.")
+    try:
+        file = file or backups.new_name(into or Path())
+    except BridgeError as fault:
+        _fail(str(fault))
     size = _ask(back_up(_settings(config).store.url, file))
+    if into:
+        backups.drop_old(into, keep)
     typer.echo(f"{file}: {size} bytes.")
 
 
@@ -334,6 +351,9 @@ def _settings(config: Path | None) -> Settings:
         return load(_path(config))
     except SettingsError as error:
         _fail("\n".join(error.faults))
+
+
+setup.add_to(app, _path, _settings)
 
 
 def _ask(question: Coroutine[Any, Any, T]) -> T:

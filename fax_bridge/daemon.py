@@ -5,14 +5,17 @@ Listeners close first, then what is in hand comes to its end within a limit, the
 
 import asyncio
 import contextlib
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
 
-from fax_bridge import __version__
+from fax_bridge import __version__, eventlog
 from fax_bridge.check import missing_covers
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.expire import expire_forever, expire_held_forever
@@ -36,7 +39,15 @@ from fax_bridge.mail.alerts import Alerts
 from fax_bridge.mail.outgoing import Outgoing
 from fax_bridge.mail.relay import Relay
 from fax_bridge.mail.words import Words
-from fax_bridge.settings import Settings
+from fax_bridge.ops.metrics import Metrics
+from fax_bridge.ops.observer import Observer
+from fax_bridge.ops.pages import pages
+from fax_bridge.ops.watch import Watch
+from fax_bridge.service import journal, sockets
+from fax_bridge.service.reload import take_over
+from fax_bridge.service.watchdog import LoopLag, beat_forever
+from fax_bridge.setting_sources import load
+from fax_bridge.settings import Settings, SettingsError
 from fax_bridge.signed_tokens import SignedTokens
 from fax_bridge.store import (
     accounts,
@@ -84,6 +95,10 @@ class Running:
     smtp: int
     webhook: int
     tasks: tuple["asyncio.Task[None]", ...]
+    what_is_dead: Callable[[], list[str]]
+    """Names those of our own parts that should live and do not."""
+    ops: int = 0
+    """The port of the operator's pages; 0 where there are none."""
 
     async def broken(self) -> str:
         """Wait until something ended that never should; its name. A daemon half alive must not go on."""
@@ -92,9 +107,16 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[Running]:
-    """The whole daemon, for as long as the block lasts. Raises ``BridgeError`` or ``OSError`` if it cannot start."""
+async def running(
+    settings: Settings, *, grace: float = GRACE, handed: sockets.Handed = sockets.NONE
+) -> AsyncIterator[Running]:
+    """The whole daemon, for as long as the block lasts. Raises ``BridgeError`` or ``OSError`` if it cannot start.
+
+    ``handed`` are sockets that listen already; they stand in for ``listen`` of the same section.
+    """
     async with contextlib.AsyncExitStack() as stack:
+        metrics = Metrics()
+        stack.enter_context(eventlog.heard_by(metrics.hear))
         documents = await stack.enter_async_context(Documents())
         await documents.self_test()
         words = Words(settings.templates_dir)
@@ -117,6 +139,18 @@ async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[
         tasks.append(asyncio.create_task(expire_held_forever(store, settings.faxmax), name="expire held"))
         tasks.append(asyncio.create_task(_purge_forever(settings, store), name="retention"))
         tasks.append(asyncio.create_task(clock.watch(store), name="clock"))
+        tasks.append(asyncio.create_task(LoopLag(metrics.loop_lag).forever(), name="loop lag"))
+        never_end: list[asyncio.Task[None]] = [*tasks, store.task]
+        listening: dict[str, Callable[[], bool]] = {}
+
+        def what_is_dead() -> list[str]:
+            ended = [task.get_name() for task in never_end if task.done()]
+            return ended + [name for name, listens in listening.items() if not listens()]
+
+        observer = Observer(settings, store, what_is_dead, submitter.outages)
+        watch = Watch(settings, store, observer, documents, alerts)
+        tasks.append(asyncio.create_task(watch.forever(), name="watch"))
+        never_end.append(tasks[-1])
         stack.push_async_callback(_stop_workers, workers, tasks, grace)
 
         async def ready() -> bool:
@@ -124,34 +158,84 @@ async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[
 
         app = webhook(settings, store, ready, [links(store, tokens)])
         https = [HttpListener(app, where.host, where.port) for where in settings.webhook.listen]
-        for http in https:
+        if handed.webhook:
+            https = [HttpListener(app, "", 0, handed=listener) for listener in handed.webhook]
+        ops = [HttpListener(pages(settings, observer, metrics), at.host, at.port) for at in settings.ops.listen]
+        for http in (*ops, *https):
             await http.start()
             stack.push_async_callback(http.stop)
+            never_end += [http.running] if http.running else []
+            listening[f"http port {http.port}"] = lambda http=http: http.listens  # type: ignore[misc]  # mypy sees no default
         intake = Intake(settings, store, SystemMail(settings, store, tokens, alerts))
         stack.push_async_callback(intake.stop, min(grace, MAIL_GRACE))
-        smtp_ports = [await intake.listen_smtp(where) for where in settings.smtp.listen]
-        for place in settings.lmtp.listen:
-            await intake.listen_lmtp(place)
-        never_end = (*tasks, store.task, *(http.running for http in https if http.running))
-        up = Running(smtp_ports[0], https[0].port, never_end)
+        smtp_ports = await _listen(intake, settings, handed)
+        listening["mail"] = lambda: intake.listens
+        up = Running(smtp_ports[0], https[0].port, tuple(never_end), what_is_dead, ops[0].port if ops else 0)
         event("started", version=__version__, smtp=up.smtp, webhook=up.webhook)
         yield up
         event("stopped")
 
 
-async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT. Raises :class:`BridgeError` if a part of the daemon ended by itself."""
-    stop = asyncio.Event()
+async def _listen(intake: Intake, settings: Settings, handed: sockets.Handed) -> list[int]:
+    """Take mail; the ports of SMTP."""
+    if handed.smtp:
+        ports = [await intake.take_over(listener, lmtp=False) for listener in handed.smtp]
+    else:
+        ports = [await intake.listen_smtp(where) for where in settings.smtp.listen]
+    if handed.lmtp:
+        for listener in handed.lmtp:
+            await intake.take_over(listener, lmtp=True)
+    else:
+        for place in settings.lmtp.listen:
+            await intake.listen_lmtp(place)
+    return ports
+
+
+async def serve(settings: Settings, config: Path | None = None) -> None:
+    """Run until SIGTERM or SIGINT; SIGHUP reads ``config`` again. Raises :class:`BridgeError` if a part of the daemon
+    ended by itself.
+    """
+    stop, reload_asked = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings) as up:
+    loop.add_signal_handler(signal.SIGHUP, reload_asked.set)
+    notifier = ServiceNotifier.from_environment(os.environ)
+    async with running(settings, handed=sockets.handed_over(os.environ)) as up:
+        notifier.ready(f"takes mail on port {up.smtp}, pushes on port {up.webhook}")
+        aside = [asyncio.create_task(_reload_forever(settings, config, reload_asked, notifier), name="reload")]
+        if notifier.watchdog:
+            aside.append(asyncio.create_task(beat_forever(notifier, up.what_is_dead), name="watchdog"))
         asked, broken = asyncio.create_task(stop.wait()), asyncio.create_task(up.broken())
         await asyncio.wait((asked, broken), return_when=asyncio.FIRST_COMPLETED)
-        asked.cancel()
-        broken.cancel()
+        notifier.stopping()
+        for task in (asked, broken, *aside):
+            task.cancel()
     if not stop.is_set():
         raise BridgeError(f"a part of the daemon ended by itself: {broken.result()}. The log has its reason.")
+
+
+async def _reload_forever(
+    settings: Settings, config: Path | None, asked: asyncio.Event, notifier: ServiceNotifier
+) -> None:
+    """At each SIGHUP, what can change does; a file that cannot run changes nothing, and the log says why."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        notifier.reloading()
+        try:
+            told = take_over(settings, await asyncio.to_thread(load, config))
+            to_journal = settings.log.journal and journal.is_ours(os.environ, sys.stderr)
+            eventlog.set_up(settings.log.format, settings.log.level, to_journal=to_journal)
+            event("reloaded", changed=list(told.applied), need_restart=list(told.need_restart))
+            status = str(told)
+        except SettingsError as fault:
+            log.error("the settings are kept as they were", faults=fault.faults)
+            status = f"reload refused, the old settings hold: {fault.faults[0]}"
+        except Exception:  # this task's edge: a reload must never end the daemon
+            log.exception("reload failed; the old settings hold")
+            status = "reload failed, the old settings hold"
+        notifier.ready(status)
 
 
 async def _begin(tx: Tx, settings: Settings, alone: bool) -> None:
@@ -164,8 +248,8 @@ async def _begin(tx: Tx, settings: Settings, alone: bool) -> None:
 
 
 async def _purge_forever(settings: Settings, store: Store) -> None:
-    kept = Kept(int(settings.retention.content * 1000), int(settings.retention.metadata * 1000))
     while True:
+        kept = Kept(int(settings.retention.content * 1000), int(settings.retention.metadata * 1000))
         try:
             await purge(store, kept)
             await intake.purge_incomplete(store, before=now() - STAGED_FOR)

@@ -3,9 +3,12 @@
 import contextlib
 import logging
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, TextIO, cast
 
 import structlog
+
+from fax_bridge.service import journal
 
 _log = structlog.get_logger("event")
 
@@ -13,15 +16,36 @@ Word = Literal[
     "accepted", "rejected", "document", "submitted", "retry", "unknown", "paused", "resumed", "ended", "fax_received",
     "converted", "push", "status", "mailed", "mail_retry", "mail_failed", "quarantined", "settings", "outage",
     "started", "stopped", "bounce", "passed_on", "handed_over", "hand_over_retry", "hand_over_failed", "link_fetched",
+    "reloaded", "alert",
 ]  # fmt: skip
 
 
-NEEDS_A_PERSON = frozenset({"paused", "quarantined", "mail_failed", "hand_over_failed", "outage"})
+NEEDS_A_PERSON = frozenset({"paused", "quarantined", "mail_failed", "hand_over_failed", "outage", "alert"})
 """Told at the level of warnings."""
+
+
+Listener = Callable[[Word, str, dict[str, Any]], None]
+_listeners: list[Listener] = []
+_journal: journal.JournalLogger | None = None
+
+
+@contextlib.contextmanager
+def heard_by(listener: Listener) -> Iterator[None]:
+    """Within the block, ``listener`` hears every event too: its word, the id, the facts."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
 
 
 def event(word: Word, subject: str = "-", **facts: Any) -> None:
     """One line: the event's word, the id that it is about, and facts; never a secret, never content."""
+    for listener in _listeners:
+        try:
+            listener(word, subject, facts)
+        except Exception:  # noqa: BLE001 — who listens must never turn what was committed into a fault of the work
+            _log.exception("an event was not heard", word=word)
     tell = _log.warning if word in NEEDS_A_PERSON else _log.info
     tell(word, id=subject, **facts)
 
@@ -43,13 +67,18 @@ class _Unfailing:
             self._stream.flush()
 
 
-def set_up(style: str, level: str) -> None:
-    """Lines for people or for machines, to standard output, where systemd's journal takes them."""
+def set_up(style: str, level: str, *, to_journal: bool = False) -> None:
+    """Lines for people or for machines, to standard output; ``to_journal``: with each fact as a field of its own."""
+    global _journal
+    stream = _Unfailing(sys.stdout)
+    if _journal is not None:
+        _journal.close()
+    own = _journal = journal.JournalLogger(stream.write) if to_journal else None
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if style == "json"
         else structlog.dev.ConsoleRenderer(
-            colors=sys.stdout.isatty(),
+            colors=sys.stdout.isatty() and not to_journal,
             sort_keys=False,
             pad_event_to=12,
             exception_formatter=structlog.dev.plain_traceback,
@@ -59,12 +88,14 @@ def set_up(style: str, level: str) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=False),
+            *(
+                [] if to_journal else [structlog.processors.TimeStamper(fmt="iso", utc=False)]
+            ),  # the journal has its own
             structlog.processors.format_exc_info if style == "json" else _as_it_is,
-            renderer,
+            journal.facts_apart(renderer) if to_journal else renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Unfailing(sys.stdout))),
+        logger_factory=((lambda *_: own) if own else structlog.PrintLoggerFactory(cast("TextIO", stream))),
         cache_logger_on_first_use=False,
     )
     # Libraries that log by the standard module: their warnings, on the same stream.

@@ -12,7 +12,10 @@ from starlette.applications import Starlette
 class HttpListener(uvicorn.Server):
     """One listening HTTP server; :meth:`start` returns once it answers."""
 
-    def __init__(self, app: Starlette, host: str, port: int, *, grace: int = 10) -> None:
+    def __init__(
+        self, app: Starlette, host: str, port: int, *, grace: int = 10, handed: socket.socket | None = None
+    ) -> None:
+        """``handed`` listens already, and is taken instead of ``host`` and ``port``."""
         super().__init__(
             uvicorn.Config(
                 app,
@@ -26,6 +29,7 @@ class HttpListener(uvicorn.Server):
             )
         )
         self._address = (host, port)
+        self._handed = handed
         self._listening = asyncio.Event()
         self.running: asyncio.Task[None] | None = None
         self.port = port
@@ -34,12 +38,16 @@ class HttpListener(uvicorn.Server):
         """Listen; ``port`` is then the one that was taken. Raises ``OSError`` where the address cannot be had."""
         host, port = self._address
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=1024)
+        listener = self._handed or socket.create_server((host, port), family=family, backlog=1024)
         self.port = listener.getsockname()[1]
         self.running = asyncio.create_task(self.serve(sockets=[listener]), name=f"http {host}:{self.port}")
         await self._listening.wait()
         if not self.started:
             await self.running  # it has failed; its reason is ours
+
+    @property
+    def listens(self) -> bool:
+        return self.running is not None and not self.running.done() and all(s.is_serving() for s in self.servers)
 
     async def stop(self) -> None:
         """Stop listening and let the requests in hand come to their end."""

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import socket
 import stat
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,23 @@ class Intake:
         loop = asyncio.get_running_loop()
         self._servers.append(await loop.create_unix_server(lambda: LmtpSession(self), sock=bound, backlog=BACKLOG))
         return 0
+
+    async def take_over(self, listener: socket.socket, *, lmtp: bool) -> int:
+        """The same on a socket that listens already and is not ours to remove; its port, 0 for a Unix socket."""
+        loop = asyncio.get_running_loop()
+        kind = LmtpSession if lmtp else SmtpSession
+        if listener.family == socket.AF_UNIX:
+            keep: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+            server = await loop.create_unix_server(lambda: kind(self), sock=listener, backlog=BACKLOG, **keep)
+        else:
+            server = await loop.create_server(lambda: kind(self), sock=listener, backlog=BACKLOG)
+        self._servers.append(server)
+        name = server.sockets[0].getsockname()
+        return int(name[1]) if isinstance(name, tuple) else 0
+
+    @property
+    def listens(self) -> bool:
+        return all(server.is_serving() for server in self._servers)
 
     async def _listen(self, session: Callable[[], Connection], where: Listen) -> int:
         loop = asyncio.get_running_loop()

@@ -24,6 +24,7 @@ from fax_bridge.faxmax.wire import Accepted, AcceptedBook, SendRequest
 from fax_bridge.mail.alerts import Alerts
 from fax_bridge.mail.words import Words
 from fax_bridge.numbers import read_number, shown
+from fax_bridge.quiet_hours import Schedule
 from fax_bridge.settings import Account, Settings
 from fax_bridge.store import accounts, books, faxes, outbox
 from fax_bridge.store.lease import Lease, backoff, finish
@@ -65,11 +66,19 @@ class Submitter:
         self._words = words
         self._alerts = alerts
         self._promises = promises_of(settings)
-        self._schedule = settings.schedule
         self._accounts = {name: settings.faxmax.account(name) for name in settings.faxmax.account_names}
         codes = frozenset(settings.faxmax.auth_error_codes)
         self._breakers = {name: Breaker() for name in self._accounts}
         self._clients = {name: Client(account, codes) for name, account in self._accounts.items()}
+
+    @property
+    def _schedule(self) -> Schedule:
+        """Asked for each time: a reload may change the quiet hours."""
+        return self._settings.schedule
+
+    def outages(self) -> dict[str, bool]:
+        """By account, whether FaxMAX is taken to be out of reach."""
+        return {name: breaker.is_open for name, breaker in self._breakers.items()}
 
     async def open_accounts(self) -> set[str]:
         """The accounts that may be served now: neither paused nor in an outage."""

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from ulid import ULID
 
 from fax_bridge.eventlog import event
+from fax_bridge.fax_to_email import probe
 from fax_bridge.settings import Settings
 from fax_bridge.store import pushes
 from fax_bridge.store.store import Store
@@ -48,6 +49,9 @@ def webhook(
         event("push", push_id, client=client, size=len(body))
         return Response(status_code=200)
 
+    async def probed(request: Request) -> Response:
+        return await probe.answer(request, settings, lambda given: _is_secret(given, settings.webhook.secrets))
+
     async def healthz(_: Request) -> Response:
         return Response(status_code=200 if store.healthy else 503)
 
@@ -57,6 +61,7 @@ def webhook(
     return Starlette(
         routes=[
             Route("/push/{secret}", push, methods=["POST"]),
+            Route("/push/{secret}/probe", probed, methods=["POST"]),
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
             *more,

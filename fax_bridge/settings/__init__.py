@@ -22,6 +22,7 @@ from fax_bridge.settings.inbound import Inbound, Route
 from fax_bridge.settings.inbound_faults import route_faults
 from fax_bridge.settings.log import Log
 from fax_bridge.settings.numbers import Numbers, QuietHoursSettings
+from fax_bridge.settings.ops import AlertSettings, Ops
 from fax_bridge.settings.reading import Reading
 from fax_bridge.settings.relay import RelaySettings
 from fax_bridge.settings.reports import Reports
@@ -35,12 +36,14 @@ __all__ = [
     "MASK",
     "MIN_SECRET",
     "Account",
+    "AlertSettings",
     "Cover",
     "FaxMax",
     "Inbound",
     "Lmtp",
     "Log",
     "Numbers",
+    "Ops",
     "QuietHoursSettings",
     "Reading",
     "RelaySettings",
@@ -81,6 +84,8 @@ class Settings(BaseSettings):
     cover: Cover = Cover()
     retention: Retention = Retention()
     log: Log = Log()
+    ops: Ops = Ops()
+    alerts: AlertSettings = AlertSettings()
     senders: tuple[Sender, ...] = Field(min_length=1)
     routes: tuple[Route, ...] = ()
     quiet_hours: tuple[QuietHoursSettings, ...] = ()
@@ -122,6 +127,13 @@ class Settings(BaseSettings):
         faults += [
             f"smtp.listen / webhook.listen: {place} is given twice. Give each listener a port of its own."
             for place in sorted({place for place in places if places.count(place) > 1})
+        ]
+        public = {where.port for where in (*self.smtp.listen, *self.webhook.listen) if where.port}
+        faults += [
+            f"ops.listen: {where} has the port of a mail or webhook listener. Give it one of its own, "
+            'out of reach from outside, e.g. "127.0.0.1:9125".'
+            for where in self.ops.listen
+            if where.port in public
         ]
         for prefix in self.schedule.without_time(now()):
             place = f"numbers that begin with {prefix}" if prefix else "any number"

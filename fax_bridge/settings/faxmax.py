@@ -32,11 +32,16 @@ class Account(Section):
 
     SECRETS = frozenset({"token", "password"})
     url: str = "https://faxmax.net/api/v1"
+    """The service runs under other names too."""
     token: SecretStr = SecretStr("")
+    """The access token; it changes when the account's password does."""
     username: str = ""
+    """Instead of a token, with ``password``."""
     password: SecretStr = SecretStr("")
     token_field: Literal["token_", "token"] = "token_"  # noqa: S105 — the name of a field, not a token
+    """The name of the token's field on the wire."""
     cli: str = ""
+    """The account's own number, which the receiver is shown."""
     paper_size: Paper = Paper.A4
     resolution: Resolution = Resolution.FINE
     cover: Literal["html", "page"] = "html"
@@ -45,7 +50,9 @@ class Account(Section):
     superfine: str = "superfine"
     """How ``superfine`` is spelled on the wire; the API page is of two minds."""
     ca_file: Path | None = None
+    """Only these authorities (PEM) are trusted for FaxMAX's certificate."""
     proxy: str = Field(default="", repr=False)
+    """``http://[USER:PASSWORD@]HOST:PORT``; the environment's proxies are not taken."""
     timeout: Duration = Seconds(300.0)
     """How long FaxMAX may take for its whole answer; it may render before it does."""
     max_concurrent: int = Field(default=4, ge=1)
@@ -99,7 +106,9 @@ class FaxMax(Account):
     """The account named ``default``, further accounts, and what holds for all of them."""
 
     accounts: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """``[faxmax.accounts.NAME]``: further accounts, with the keys in which they differ."""
     unknown_window: Duration = Seconds(1800.0)
+    """How long a fax whose answer was lost waits for a push that fits."""
     confirm_within: Duration = Seconds(14400.0)
     """A fax of which nothing final was heard for so long is ``unconfirmed``, and its sender is told."""
     confirm_per_page: Duration = Seconds(60.0)
@@ -111,10 +120,14 @@ class FaxMax(Account):
     send_at_within: Duration = Seconds(2_592_000.0)
     """How far ahead a sender may ask for a time to send at."""
     on_unknown: Literal["report", "retry"] = "report"
+    """What becomes of it then: its sender is told, or it is sent again, and may arrive twice."""
     retry_first: Duration = Seconds(30.0)
+    """Until the second try of a fax that could not be handed over; it doubles up to ``retry_longest``."""
     retry_longest: Duration = Seconds(1800.0)
     timezone: Zone = "Europe/Istanbul"
+    """Of times in pushes that name none."""
     status_map: dict[str, StatusMeaning] = Field(default_factory=dict)
+    """What further literals of FaxMAX's ``status`` mean, e.g. ``"Line busy" = { class = "busy", final = true }``."""
     auth_error_codes: tuple[int, ...] = (401, 403)
     """JSON-RPC error codes that mean bad credentials; FaxMAX documents none."""
 

@@ -9,14 +9,23 @@ from fax_bridge.settings.section import Section
 
 
 class RelaySettings(Section):
+    """The mail server that takes reports and received faxes."""
+
     SECRETS = frozenset({"url"})
     url: SecretStr = SecretStr("smtp://127.0.0.1:25")
+    """``smtp://HOST:25``, ``smtp+starttls://USER:PASSWORD@HOST:587``, ``smtps://``, ``lmtp://``, ``lmtp:///SOCKET`` or
+    ``maildir:///DIR``."""
     from_: FromHeader = Field(alias="from")
+    """The From header of what we write."""
     ca_file: Path | None = None
+    """Only these authorities (PEM) are trusted for its certificate; without it, the system's."""
     timeout: Duration = Seconds(60.0)
+    """For each command of the dialogue."""
     retry_first: Duration = Seconds(30.0)
+    """Until the second try of a mail that was put off; it doubles up to ``retry_longest``."""
     retry_longest: Duration = Seconds(3600.0)
     queue_lifetime: Duration = Seconds(432000.0)
+    """How long a mail is tried; then it has failed, and the operator is told."""
 
     @field_validator("ca_file", mode="before")
     @classmethod

@@ -11,9 +11,11 @@ from fax_bridge.settings.section import Section
 
 
 class StoreSettings(Section):
+    """The database: all mails, faxes, and what became of them."""
+
     SECRETS = frozenset({"url"})
     url: str = Field(default="sqlite:////var/lib/fax-bridge/fax-bridge.db", repr=False)
-    """May hold a password, so it is shown only through :meth:`Settings.shown`."""
+    """``sqlite:////ABSOLUTE/PATH`` or ``postgresql://USER:PASSWORD@HOST/DATABASE``; shown without its password."""
 
     @field_validator("url")
     @classmethod

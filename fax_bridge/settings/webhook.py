@@ -12,10 +12,24 @@ MIN_SECRET = 16
 
 
 class Webhook(Section):
+    """Where FaxMAX pushes to. `docs/webhook.md` has the proxy in front."""
+
     SECRETS = frozenset({"secrets"})
     listen: tuple[Listen, ...] = (Listen(host="127.0.0.1", port=8080),)
+    """Where the proxy passes FaxMAX's pushes on to."""
     secrets: tuple[SecretStr, ...] = Field(min_length=1)
+    """The end of the path that FaxMAX pushes to, ``/push/SECRET``; several while one is being changed."""
+    public_url: str = ""
+    """Where FaxMAX reaches us, without path and secret, e.g. ``https://fax.example.com``: ``doctor`` tries it."""
     max_body_bytes: int = Field(default=104_857_600, gt=0)
+    """Of a push; a larger one is refused with 413."""
+
+    @field_validator("public_url")
+    @classmethod
+    def is_a_url(cls, url: str) -> str:
+        if url and not re.fullmatch(r"https?://(\[[0-9a-fA-F:.]+\]|[^/:@\s?#]+)(:\d+)?(/[^\s?#]*)?", url):
+            raise ValueError('this is no public address. Write e.g. "https://fax.example.com", without the secret.')
+        return url.rstrip("/")
 
     @field_validator("secrets")
     @classmethod

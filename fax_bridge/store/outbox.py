@@ -69,6 +69,12 @@ async def is_known(conn: AsyncConnection, outbox_id: str) -> bool:
     return (await conn.execute(select(outbox.c.id).where(outbox.c.id == outbox_id))).first() is not None
 
 
+async def told_since(tx: Tx, *, about: str, at: Instant) -> bool:
+    """Whether an alert about that was queued at ``at`` or later."""
+    told = select(outbox.c.id).where(outbox.c.about == about, outbox.c.kind == "alert", outbox.c.created_at >= at)
+    return (await tx.conn.execute(told.limit(1))).first() is not None
+
+
 async def content(conn: AsyncConnection, outbox_id: str) -> bytes:
     found: bytes = (await conn.execute(select(outbox.c.content).where(outbox.c.id == outbox_id))).scalar_one()
     return found

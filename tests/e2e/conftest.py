@@ -89,6 +89,7 @@ class Bridge:
     sandbox: Sandbox
     smtp_port: int
     webhook_port: int
+    ops_port: int = 0
 
     async def send(self, mail: EmailMessage | bytes, *to: str, sender: str = "ayse@example.com") -> None:
         content = mail if isinstance(mail, bytes) else mail.as_bytes(policy=policy.SMTP)
@@ -166,7 +167,7 @@ async def bridge_in(
         settings = load(config)
         async with daemon.running(settings, grace=5) as ports:
             sandbox.notify_url = f"http://127.0.0.1:{ports.webhook}/push/{SECRET}"
-            yield Bridge(directory, settings, sandbox, ports.smtp, ports.webhook)
+            yield Bridge(directory, settings, sandbox, ports.smtp, ports.webhook, ports.ops)
 
 
 @pytest.fixture

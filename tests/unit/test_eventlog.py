@@ -40,3 +40,23 @@ def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch: pytest.MonkeyPa
     assert told
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     eventlog.set_up("human", "info")
+
+
+def test_a_listener_that_fails_stops_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """An event follows a commit: raised there, it would turn a 250 into a 451, and one fax into two."""
+    eventlog.set_up("human", "info")
+    heard: list[str] = []
+
+    def broken(word: str, _: str, __: object) -> None:
+        raise RuntimeError(word)
+
+    def listens(word: str, *_: object) -> None:
+        heard.append(word)
+
+    with eventlog.heard_by(broken), eventlog.heard_by(listens):
+        eventlog.event("accepted", "M1")
+    eventlog.event("accepted", "M2")
+    assert heard == ["accepted"]
+    told = capsys.readouterr().out
+    assert "M1" in told
+    assert "an event was not heard" in told

@@ -21,6 +21,10 @@ ALLOWED = {
         "fax_to_email/sink_webhook.py",  # posts received faxes to the site's own server
         "mail/relay.py",
         "mail/lmtp.py",
+        "service/notify.py",  # a datagram to the service manager
+        "service/sockets.py",  # listening sockets that it handed over
+        "service/journal.py",  # a datagram to the journal
+        "setup/network.py",  # the doctor tries what the daemon will need
         "demo.py",  # plays the user's mail client and the remote machine
     },
     "processes": set(),  # all that is started goes through asyncio: documents/fork_client.py

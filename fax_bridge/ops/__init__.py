@@ -1,0 +1,1 @@
+"""What the operator sees from outside: metrics, health, and alerts by mail."""
