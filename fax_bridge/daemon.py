@@ -44,6 +44,7 @@ from fax_bridge.ops.observer import Observer
 from fax_bridge.ops.pages import pages
 from fax_bridge.ops.watch import Watch
 from fax_bridge.service import journal, sockets
+from fax_bridge.service.notify import Notifier as ServiceNotifier
 from fax_bridge.service.reload import take_over
 from fax_bridge.service.watchdog import LoopLag, beat_forever
 from fax_bridge.setting_sources import load

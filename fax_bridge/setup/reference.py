@@ -124,7 +124,8 @@ def _named(name: str, found: Any) -> str:
         return " or ".join(f'`"{word.value}"`' for word in found)
     if isinstance(found, type) and issubclass(found, BaseModel):
         return "`{ " + ", ".join(field.alias or key for key, field in found.model_fields.items()) + " }`"
-    return " or ".join(f"`{json.dumps(word)}`" for word in get_args(found)) or "text"
+    words = [word for word in get_args(found) if isinstance(word, str)]  # of a Literal
+    return " or ".join(f"`{json.dumps(word)}`" for word in words) or "text"
 
 
 def _default(field: FieldInfo) -> str:
