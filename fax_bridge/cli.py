@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 
 from fax_bridge import __version__, check, console, daemon, eventlog
+from fax_bridge.cli_password import hash_password
 from fax_bridge.demo import demo as run_demo
 from fax_bridge.documents.worker import ConvertedFax, Documents
 from fax_bridge.errors import BridgeError
@@ -46,6 +47,7 @@ accounts = typer.Typer(no_args_is_help=True, help="The FaxMAX accounts.")
 app.add_typer(faxes, name="faxes")
 app.add_typer(pushes, name="pushes")
 app.add_typer(accounts, name="accounts")
+app.command("hash-password")(hash_password)
 
 Config = Annotated[
     Path | None,

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from fax_bridge import __version__
+from fax_bridge.certificates import certificates_of
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.expire import expire_forever, expire_held_forever
 from fax_bridge.email_to_fax.prepare import Preparer
@@ -97,13 +98,27 @@ async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[
             return store.healthy and not any(task.done() for task in tasks)
 
         app = webhook(settings, store, ready)
-        https = [HttpListener(app, where.host, where.port) for where in settings.webhook.listen]
+        webhook_tls = certificates_of("webhook.tls", settings.webhook.tls)
+        https = [
+            HttpListener(
+                app,
+                where.host,
+                where.port,
+                tls=webhook_tls.context if webhook_tls else None,
+                trusted_proxies=[str(network) for network in settings.webhook.trusted_proxies],
+            )
+            for where in settings.webhook.listen
+        ]
         for http in https:
             await http.start()
             stack.push_async_callback(http.stop)
         intake = Intake(settings, store)
         stack.push_async_callback(intake.stop, min(grace, MAIL_GRACE))
         smtp_ports = [await intake.listen_smtp(where) for where in settings.smtp.listen]
+        for where in settings.smtp.listen_tls:
+            await intake.listen_smtp_tls(where)
+        for where in settings.smtp.scanners.listen:
+            await intake.listen_scanners(where)
         for place in settings.lmtp.listen:
             await intake.listen_lmtp(place)
         never_end = (*tasks, store.task, *(http.running for http in https if http.running))

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterator, Sequence
 
 import uvicorn
 from starlette.applications import Starlette
@@ -12,7 +13,17 @@ from starlette.applications import Starlette
 class HttpListener(uvicorn.Server):
     """One listening HTTP server; :meth:`start` returns once it answers."""
 
-    def __init__(self, app: Starlette, host: str, port: int, *, grace: int = 10) -> None:
+    def __init__(
+        self,
+        app: Starlette,
+        host: str,
+        port: int,
+        *,
+        grace: int = 10,
+        tls: ssl.SSLContext | None = None,
+        trusted_proxies: Sequence[str] = (),
+    ) -> None:
+        """``trusted_proxies``: addresses or networks whose X-Forwarded-For is believed."""
         super().__init__(
             uvicorn.Config(
                 app,
@@ -21,6 +32,9 @@ class HttpListener(uvicorn.Server):
                 log_config=None,
                 access_log=False,  # the webhook's path is a secret
                 server_header=False,
+                ssl_context_factory=(lambda _config, _default: tls) if tls else None,
+                proxy_headers=bool(trusted_proxies),  # uvicorn would believe everybody on this machine
+                forwarded_allow_ips=list(trusted_proxies),
                 timeout_keep_alive=15,
                 timeout_graceful_shutdown=grace,
             )

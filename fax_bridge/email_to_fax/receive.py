@@ -16,10 +16,15 @@ from typing import Any
 import structlog
 from ulid import ULID
 
-from fax_bridge.email_to_fax.admit import Destination, Refusal, destination_of, sender_of
+from fax_bridge.certificates import certificates_of
+from fax_bridge.email_to_fax.admit import NOT_ALLOWED, Destination, Refusal, destination_of, refusal_of, sender_of
 from fax_bridge.email_to_fax.incoming import LOCAL_ERROR, Incoming, reason_of
+from fax_bridge.email_to_fax.logins import Logins
+from fax_bridge.email_to_fax.proof import Prover
 from fax_bridge.email_to_fax.smtp_connection import SHUTTING_DOWN, Connection
 from fax_bridge.email_to_fax.smtp_limits import Room, Sessions
+from fax_bridge.email_to_fax.smtp_login import HANDSHAKE
+from fax_bridge.email_to_fax.smtp_profile import Profile
 from fax_bridge.email_to_fax.smtp_session import LmtpSession, SmtpSession
 from fax_bridge.email_to_fax.transaction import Recipient, Transaction
 from fax_bridge.eventlog import event
@@ -39,15 +44,26 @@ ASKED_OTHERWISE = Refusal(
 )
 """Two addresses of one number are one fax, which cannot go at two times; to pick one would be a guess."""
 
-NOT_ALLOWED = Refusal("550 5.7.1 this sender may not send faxes from here")
+NOT_OURS = "550 5.1.2"
+"""The beginning of the refusal of another domain. Which are ours, everybody may know."""
 
 
 class Intake:
     """All mail listeners of one daemon; their sessions share the limits."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
+        """Raises ``BridgeError`` where a certificate cannot be used."""
         self.settings = settings
         self._store = store
+        self._certificates = certificates_of("smtp.tls", settings.smtp.tls)
+        self._logins = Logins(settings.users) if settings.users else None
+        self._prover = Prover(settings.smtp)
+        self.smtp_profile = Profile(
+            certificates=self._certificates,
+            require_tls=settings.smtp.require_tls,
+            logins=self._logins,
+            proxies=settings.smtp.proxy_protocol_from,
+        )
         self._limits = Sessions(settings.smtp.max_sessions, settings.smtp.max_sessions_per_client)
         self._room = Room(settings.store.path, settings.smtp.min_free_bytes)
         self._sessions: set[Connection] = set()
@@ -61,6 +77,17 @@ class Intake:
         """Start a listener on the running loop; the port that it took. Raises ``OSError`` where there is none."""
         return await self._listen(lambda: SmtpSession(self), where)
 
+    async def listen_smtp_tls(self, where: Listen) -> int:
+        """The same with TLS from the first octet."""
+        profile = Profile(certificates=self._certificates, logins=self._logins)
+        context = self._certificates.context if self._certificates else None
+        tls = {"ssl": context, "ssl_handshake_timeout": HANDSHAKE}
+        return await self._listen(lambda: SmtpSession(self, profile), where, **tls)
+
+    async def listen_scanners(self, where: Listen) -> int:
+        """The same for old scanners, which get neither TLS nor AUTH."""
+        return await self._listen(lambda: SmtpSession(self, Profile(scanner=True)), where)
+
     async def listen_lmtp(self, where: Listen | UnixSocket) -> int:
         """The same for LMTP; 0 for a Unix socket."""
         if isinstance(where, Listen):
@@ -71,9 +98,9 @@ class Intake:
         self._servers.append(await loop.create_unix_server(lambda: LmtpSession(self), sock=bound, backlog=BACKLOG))
         return 0
 
-    async def _listen(self, session: Callable[[], Connection], where: Listen) -> int:
+    async def _listen(self, session: Callable[[], Connection], where: Listen, **tls: Any) -> int:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(session, where.host, where.port, reuse_address=True, backlog=BACKLOG)
+        server = await loop.create_server(session, where.host, where.port, reuse_address=True, backlog=BACKLOG, **tls)
         self._servers.append(server)
         port: int = server.sockets[0].getsockname()[1]
         return port
@@ -93,6 +120,9 @@ class Intake:
         while any(session.accepting for session in self._sessions):  # noqa: ASYNC110 — as below
             await asyncio.sleep(0.02)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._prover.close()
+        if self._logins:
+            self._logins.close()
 
     async def _left(self, seconds: float) -> None:
         """Wait until all sessions have ended, but no longer than that."""
@@ -119,12 +149,18 @@ class Intake:
     def has_room(self) -> bool:
         return self._room.enough
 
-    def admit(self, transaction: Transaction, client: str, address: str) -> Destination | Refusal:
-        """What a recipient's address means, or the reply that refuses it."""
+    def admit(self, transaction: Transaction, client: str, address: str) -> Destination | Refusal | None:
+        """What a recipient's address means, or the reply that refuses it.
+
+        ``None``: it is refused, but the client may not know yet, because it has still to prove who it is.
+        """
         mail_from = transaction.mail_from or ""
-        if sender_of(self.settings, mail_from, client) is None:
-            event("rejected", mail_from=mail_from, client=client, to=address, why="sender")
-            return NOT_ALLOWED
+        # Who? Before that is settled the recipient is not even looked at: each costs the same, and hears the same.
+        sender = transaction.sender or sender_of(self.settings, mail_from, client, transaction.peer)
+        if sender is None:
+            event("rejected", mail_from=mail_from, client=client, to=address, why="sender", **_user(transaction))
+            return refusal_of(self.settings, mail_from, client, transaction.peer)
+        transaction.sender = sender
         if len(transaction.recipients) >= self.settings.smtp.max_recipients:
             return Refusal("452 4.5.3 too many recipients in one mail; send the rest in another")
         to = destination_of(self.settings, address)
@@ -134,6 +170,9 @@ class Intake:
             to = ASKED_OTHERWISE
         if isinstance(to, Refusal):
             event("rejected", mail_from=mail_from, client=client, to=address, why=to.reply)
+            if sender.dmarc and to.reply.startswith("5") and not to.reply.startswith(NOT_OURS):
+                transaction.put_off = transaction.put_off or to
+                return None
         return to
 
     def begin(self) -> Incoming:
@@ -155,10 +194,11 @@ class Intake:
 
         try:
             content = await mail.finish()
-            sender = sender_of(self.settings, transaction.mail_from or "", client)
-            if mail.refusal or sender is None:
+            sender = transaction.sender
+            refusal = mail.refusal or await self._unproven(transaction, client, mail, content)
+            if refusal or sender is None:
                 self.forget(mail)
-                return mail.refusal or NOT_ALLOWED.reply
+                return refusal or NOT_ALLOWED.reply
             new = self._message(sender, transaction, client, mail, content)
             accepted = await self._store.write_each(intake.accept, new)
         except Exception as error:
@@ -172,6 +212,24 @@ class Intake:
         repeats = {"repeats": list(accepted.repeated)} if accepted.repeated else {}
         event("accepted", new.id, mail_from=new.mail_from, client=client, size=mail.size, faxes=faxes, **repeats)
         return f"250 2.0.0 accepted as {new.id}" if faxes else "250 2.0.0 accepted before; this mail is a repeat"
+
+    async def _unproven(self, transaction: Transaction, client: str, mail: Incoming, content: bytes) -> str:
+        """Why the mail does not prove that it is from its sender, as a reply; empty where it does, or need not."""
+        sender = transaction.sender
+        if sender is None or not sender.dmarc:
+            return ""
+        refusal = await self._prover.refusal(
+            sender,
+            lambda: mail.whole(content),
+            client=client,
+            hello=transaction.hello,
+            mail_from=transaction.mail_from or "",
+            recipients=[one.address for one in transaction.recipients],
+        )
+        if refusal is None:
+            return transaction.put_off.reply if transaction.put_off else ""
+        event("rejected", mail_from=transaction.mail_from, client=client, why=refusal.reply)
+        return refusal.reply
 
     def _message(
         self, sender: Sender, transaction: Transaction, client: str, mail: Incoming, content: bytes
@@ -210,6 +268,10 @@ class Intake:
             staged_bytes=mail.staged_bytes,
             spooled_bytes=mail.spooled_bytes,
         )
+
+
+def _user(transaction: Transaction) -> dict[str, str]:
+    return {"user": transaction.peer.user} if transaction.peer.user else {}
 
 
 def _options(sender: Sender) -> dict[str, str]:

@@ -16,6 +16,8 @@ from starlette.routing import Route
 from ulid import ULID
 
 from fax_bridge.eventlog import event
+from fax_bridge.networks import is_in
+from fax_bridge.setting_types import UNIX, Network
 from fax_bridge.settings import Settings
 from fax_bridge.store import pushes
 from fax_bridge.store.store import Store
@@ -27,9 +29,13 @@ def webhook(settings: Settings, store: Store, ready: Callable[[], Awaitable[bool
     """The application. ``ready`` tells whether mail and pushes can really be taken."""
 
     async def push(request: Request) -> Response:
-        if not _is_secret(request.path_params["secret"], settings.webhook.secrets):
+        client = request.client.host if request.client else UNIX
+        is_secret = _is_secret(request.path_params["secret"], settings.webhook.secrets)
+        if not _may_push(client, settings.webhook.allow_from):
+            event("rejected", client=client, why="push from elsewhere", right_secret=is_secret)
             return Response(status_code=404)
-        client = request.client.host if request.client else "unix"
+        if not is_secret:
+            return Response(status_code=404)
         try:
             body = await _body(request, settings.webhook.max_body_bytes)
         except ClientDisconnect:
@@ -59,6 +65,10 @@ def webhook(settings: Settings, store: Store, ready: Callable[[], Awaitable[bool
             Route("/readyz", readyz, methods=["GET"]),
         ]
     )
+
+
+def _may_push(client: str, networks: tuple[Network, ...]) -> bool:
+    return not networks or is_in(client, networks)
 
 
 def _is_secret(given: str, secrets: tuple[SecretStr, ...]) -> bool:
