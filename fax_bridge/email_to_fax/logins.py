@@ -2,12 +2,16 @@
 
 Nobody is ever locked out: a lock would be a gift to whoever wants to keep others from sending. Instead guesses wait.
 Each failure lets the next attempt from that address, and the next one for that user, wait longer, up to
-``LONGEST_WAIT``; who has logged in from an address before does not wait there, and is checked before all strangers.
-Where more strangers wait than there is room for, further ones hear 454 and may come again.
+``LONGEST_WAIT``; who has logged in from an address before does not wait there, is checked before all strangers, and
+with the same password is known for a while without a check. Where more strangers wait than there is room for, further
+ones hear 454 and may come again.
 """
 
 import asyncio
+import hashlib
+import hmac
 import ipaddress
+import secrets
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +34,8 @@ MOST_STRANGERS = 256
 """Attempts that may wait in all, and"""
 MOST_OF_ONE = 4
 """of one address at the same time."""
+KNOWN_FOR = 3600.0
+"""Seconds after a check in which the same password from the same address is not checked again."""
 REMEMBERED = 10_000
 """Addresses, and users, that are kept count of; the longest unheard of go first."""
 
@@ -43,6 +49,12 @@ class Login(Enum):
 @dataclass(slots=True)
 class _Failures:
     count: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    digest: bytes
     at: float
 
 
@@ -80,14 +92,19 @@ class Logins:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="password")
         self._strangers_slots = asyncio.Semaphore(AT_ONCE - 1)  # one is always left for those who are known
         self._by_address, self._by_user = _Count(), _Count()
-        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], _Seen] = OrderedDict()
         """Who has logged in from where."""
+        self._key = secrets.token_bytes(32)
+        """Of this run: what is kept of passwords is of no use without it."""
         self._waiting: dict[str, int] = {}
 
     async def check(self, user: str, password: str, client: str) -> Login:
         """``client`` is the address that is kept count of. Returns after its wait, if it has one."""
         name, address = user.lower(), _place(client)
-        if (name, address) in self._known:
+        if seen := self._known.get((name, address)):
+            fresh = time.monotonic() - seen.at < KNOWN_FOR
+            if fresh and hmac.compare_digest(seen.digest, self._digest(name, password)):
+                return Login.GOOD
             return await self._verdict(name, password, address)
         if self._waiting.get(address, 0) >= MOST_OF_ONE or sum(self._waiting.values()) >= MOST_STRANGERS:
             return Login.BUSY
@@ -107,7 +124,7 @@ class Logins:
         good = await work and expected is not None
         if good:
             self._by_address.forget(address)
-            self._known[name, address] = None
+            self._known[name, address] = _Seen(self._digest(name, password), time.monotonic())
             self._known.move_to_end((name, address))
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
@@ -117,6 +134,9 @@ class Logins:
         # It may be somebody else behind the same address, who from here on waits as a stranger does.
         self._known.pop((name, address), None)
         return Login.WRONG
+
+    def _digest(self, name: str, password: str) -> bytes:
+        return hashlib.blake2b(f"{name}\0{password}".encode(), key=self._key, digest_size=32).digest()
 
     def is_user(self, name: str) -> bool:
         return name.lower() in self._hashes
