@@ -122,7 +122,7 @@ async def running(settings: Settings, *, grace: float = GRACE) -> AsyncIterator[
         for place in settings.lmtp.listen:
             await intake.listen_lmtp(place)
         never_end = (*tasks, store.task, *(http.running for http in https if http.running))
-        up = Running(smtp_ports[0], https[0].port, never_end)
+        up = Running(smtp_ports[0] if smtp_ports else 0, https[0].port, never_end)
         event("started", version=__version__, smtp=up.smtp, webhook=up.webhook)
         yield up
         event("stopped")

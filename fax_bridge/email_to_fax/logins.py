@@ -30,7 +30,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
 """Seconds before an attempt after one failure, doubled with each further one."""
 FORGOTTEN_AFTER = 900.0
 """Seconds after which a failure counts no more."""
-MOST_STRANGERS = 256
+MOST_STRANGERS = 64
 """Attempts that may wait in all, and"""
 MOST_OF_ONE = 4
 """of one address at the same time."""

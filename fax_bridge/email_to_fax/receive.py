@@ -161,7 +161,7 @@ class Intake:
             event("rejected", mail_from=mail_from, client=client, to=address, why="sender", **_user(transaction))
             return refusal_of(self.settings, mail_from, client, transaction.peer)
         transaction.sender = sender
-        if len(transaction.recipients) >= self.settings.smtp.max_recipients:
+        if len(transaction.recipients) + len(transaction.put_off) >= self.settings.smtp.max_recipients:
             return Refusal("452 4.5.3 too many recipients in one mail; send the rest in another")
         to = destination_of(self.settings, address)
         if isinstance(to, Destination) and any(
@@ -171,7 +171,7 @@ class Intake:
         if isinstance(to, Refusal):
             event("rejected", mail_from=mail_from, client=client, to=address, why=to.reply)
             if sender.dmarc and to.reply.startswith("5") and not to.reply.startswith(NOT_OURS):
-                transaction.put_off = transaction.put_off or to
+                transaction.put_off.append(to)
                 return None
         return to
 
@@ -227,7 +227,7 @@ class Intake:
             recipients=[one.address for one in transaction.recipients],
         )
         if refusal is None:
-            return transaction.put_off.reply if transaction.put_off else ""
+            return transaction.put_off[0].reply if transaction.put_off else ""
         event("rejected", mail_from=transaction.mail_from, client=client, why=refusal.reply)
         return refusal.reply
 

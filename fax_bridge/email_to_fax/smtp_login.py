@@ -113,7 +113,6 @@ class LoginSession(Connection):
         match await logins.check(user, password, self.client):
             case Login.GOOD:
                 self.peer = replace(self.peer, user=user.lower())
-                self.transaction.peer = self.peer
                 await self._send("235 2.7.0 welcome")
             case Login.BUSY:
                 raise Refused("454 4.7.0 too many are logging in, try again later")

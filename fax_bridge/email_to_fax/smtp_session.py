@@ -239,7 +239,7 @@ class LmtpSession(SmtpSession):
         await self._greet(hostname, extended=True)
 
     async def _answer_mail(self, reply: str, transaction: Transaction) -> None:
-        for _ in transaction.recipients:
+        for _ in (*transaction.recipients, *transaction.put_off):
             await self._send(reply)
 
 

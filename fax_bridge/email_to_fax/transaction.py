@@ -38,8 +38,8 @@ class Transaction(Envelope):
         """What it calls itself."""
         self.sender: Sender | None = None
         """The entry by which it may send, from the first RCPT on; where that has ``dmarc``, if the mail proves it."""
-        self.put_off: Refusal | None = None
-        """A recipient's refusal that must not be told before the mail has proven who it is from."""
+        self.put_off: list[Refusal] = []
+        """Recipients' refusals that must not be told before the mail has proven who it is from."""
         self.recipients: list[Recipient] = []
         self.dsn = MailDsn()
         self.incoming: Incoming | None = None

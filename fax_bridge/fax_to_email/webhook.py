@@ -16,8 +16,8 @@ from starlette.routing import Route
 from ulid import ULID
 
 from fax_bridge.eventlog import event
-from fax_bridge.networks import is_in
-from fax_bridge.setting_types import UNIX, Network
+from fax_bridge.networks import NOWHERE, is_in
+from fax_bridge.setting_types import UNIX, Network, is_ip
 from fax_bridge.settings import Settings
 from fax_bridge.store import pushes
 from fax_bridge.store.store import Store
@@ -29,7 +29,7 @@ def webhook(settings: Settings, store: Store, ready: Callable[[], Awaitable[bool
     """The application. ``ready`` tells whether mail and pushes can really be taken."""
 
     async def push(request: Request) -> Response:
-        client = request.client.host if request.client else UNIX
+        client = _client_of(request)
         is_secret = _is_secret(request.path_params["secret"], settings.webhook.secrets)
         if not _may_push(client, settings.webhook.allow_from):
             event("rejected", client=client, why="push from elsewhere", right_secret=is_secret)
@@ -65,6 +65,13 @@ def webhook(settings: Settings, store: Store, ready: Callable[[], Awaitable[bool
             Route("/readyz", readyz, methods=["GET"]),
         ]
     )
+
+
+def _client_of(request: Request) -> str:
+    """An address, or ``unix``; what a proxy forwarded may be anything, and is kept and logged only if it is one."""
+    if request.client is None:
+        return UNIX
+    return request.client.host if is_ip(request.client.host) else NOWHERE
 
 
 def _may_push(client: str, networks: tuple[Network, ...]) -> bool:

@@ -124,6 +124,7 @@ async def test_pushes_from_elsewhere_get_the_404_of_a_wrong_secret(settings: Set
             "192.0.2.7",
         ),  # two proxies, one behind the other
         (["127.0.0.0/8"], [], "127.0.0.1"),
+        (["127.0.0.0/8"], ["\x1b[31mnonsense"], "0.0.0.0"),  # noqa: S104 — is nobody's address
         ([], ["192.0.2.7"], "127.0.0.1"),  # a proxy that nobody named
         (["198.51.100.0/24"], ["192.0.2.7"], "127.0.0.1"),
     ],
