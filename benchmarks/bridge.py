@@ -58,8 +58,9 @@ def bridge(
     module: tuple[str, ...] = ("fax_bridge",),
     faxmax: str = NOBODY,
     takes_mail: bool = True,
+    more: str = "",
 ) -> Iterator[Bridge]:
-    """One daemon, once its ports answer. ``module``: what starts it, and its first arguments."""
+    """One daemon, once its ports answer. ``module``: what starts it, and its first arguments; ``more``: settings."""
     smtp, webhook = free_port(), free_port()
     config, log = directory / "fax-bridge.toml", directory / "fax-bridge.log"
     config.write_text(
@@ -72,6 +73,7 @@ def bridge(
             secret=SECRET,
             region=REGION,
         )
+        + more
     )
     with program(python(*module, "serve", "--config", str(config)), log) as pid:
         for port in (smtp, webhook) if takes_mail else (webhook,):

@@ -21,8 +21,8 @@ log = structlog.get_logger("smtp")
 
 HANDSHAKE = 30.0
 """Seconds for a TLS handshake."""
-MAX_WRONG = 3
-"""Wrong passwords in one session; then it is ended."""
+MAX_FAILED = 3
+"""Attempts to log in that a session has; then it is ended."""
 
 _SYNTAX = "501 5.5.2 that is no base64"
 
@@ -32,7 +32,7 @@ class LoginSession(Connection):
 
     def __init__(self, decisions: Decisions, profile: Profile | None = None) -> None:
         super().__init__(decisions, profile)
-        self._wrong = 0
+        self._failed = 0
         # What is not on offer is not known.
         if self.profile.certificates is None:
             self._smtp_methods.pop("STARTTLS")
@@ -115,16 +115,18 @@ class LoginSession(Connection):
                 self.peer = replace(self.peer, user=user.lower())
                 await self._send("235 2.7.0 welcome")
             case Login.BUSY:
-                raise Refused("454 4.7.0 too many are logging in, try again later")
+                self._fail("454 4.7.0 too many are logging in, try again later")
             case Login.WRONG:
                 # A user that is none may be a password, typed into the wrong field: that is not for the log.
                 told = user if logins.is_user(user) else "(unknown)"
                 event("rejected", client=self.client, user=told, why="password")
-                self._wrong += 1
-                if self._wrong >= MAX_WRONG:
-                    return self.hang_up("421 4.7.0 too many wrong passwords")
-                raise Refused("535 5.7.8 user or password is wrong")
-        return None
+                self._fail("535 5.7.8 user or password is wrong")
+
+    def _fail(self, reply: str) -> None:
+        self._failed += 1
+        if self._failed < MAX_FAILED:
+            raise Refused(reply)
+        self.hang_up("421 4.7.0 too many attempts to log in")
 
     async def _plain(self, initial: str) -> tuple[str, str]:
         """RFC 4616. The user to act for may be named, but it is the user who logs in."""
