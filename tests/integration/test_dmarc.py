@@ -25,6 +25,9 @@ FAX = "902163334455@fax.example.com"
 BAD_NUMBER = "112@fax.example.com"
 MORE = """
 [[senders]]
+match = "director@bank.example"
+dmarc = true
+[[senders]]
 match = "*@bank.example"
 dmarc = true
 """
@@ -151,6 +154,17 @@ async def test_a_mail_that_proves_nothing_is_refused_with_the_reason(send: Send,
     answer = await asyncio.to_thread(send, mail)
     assert why in answer
     assert answer[0] == "5"
+
+
+async def test_a_colleague_is_not_the_sender_that_the_entry_names(send: Send, zone: Zone) -> None:
+    """The domain proves itself, not the person: From has to fit the entry as the envelope sender does."""
+    zone.text("bank.example", "v=spf1 ip4:127.0.0.0/8 -all")
+    envelope = {"mail_from": "director@bank.example"}
+    answer = await asyncio.to_thread(lambda: send(mail_from("veli@bank.example"), **envelope))
+    assert answer.startswith("550 5.7.26")
+    assert "From is not the sender" in answer
+    answer = await asyncio.to_thread(lambda: send(mail_from("director@bank.example"), **envelope))
+    assert answer.startswith("250 2.0.0")
 
 
 async def test_another_domains_proof_is_no_proof(send: Send, zone: Zone, key: tuple[bytes, str]) -> None:
