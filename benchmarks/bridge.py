@@ -59,8 +59,9 @@ def bridge(
     faxmax: str = NOBODY,
     relay: str = "",
     takes_mail: bool = True,
+    more: str = "",
 ) -> Iterator[Bridge]:
-    """One daemon, once its ports answer. ``module``: what starts it, and its first arguments.
+    """One daemon, once its ports answer. ``module``: what starts it, and its first arguments; ``more``: settings.
 
     Without a ``relay`` its mails go to a Maildir.
     """
@@ -76,6 +77,7 @@ def bridge(
             secret=SECRET,
             region=REGION,
         )
+        + more
     )
     with program(python(*module, "serve", "--config", str(config)), log) as pid:
         for port in (smtp, webhook) if takes_mail else (webhook,):

@@ -7,6 +7,7 @@ import asyncio
 import os
 from pathlib import Path
 
+from fax_bridge.certificates import BadCertificate, certificates_of
 from fax_bridge.errors import Temporary
 from fax_bridge.faxmax.client import tls_context
 from fax_bridge.mail.relay import Relay
@@ -25,7 +26,7 @@ def faults_of(config: Path | None) -> list[str]:
     except SettingsError as error:
         return error.faults
     relay = _relay(settings) or _relay_takes_utf8(settings)
-    return [*relay, *_store(settings), *_templates(settings), *_authorities(settings)]
+    return [*relay, *_store(settings), *_templates(settings), *_authorities(settings), *_certificates(settings)]
 
 
 def _relay(settings: Settings) -> list[str]:
@@ -90,6 +91,16 @@ def missing_covers(settings: Settings, words: Words) -> list[str]:
         for key, name in named.items()
         if name and not words.has_cover(name)
     ]
+
+
+def _certificates(settings: Settings) -> list[str]:
+    faults = []
+    for section, files in (("smtp.tls", settings.smtp.tls), ("webhook.tls", settings.webhook.tls)):
+        try:
+            certificates_of(section, files)
+        except BadCertificate as fault:
+            faults.append(str(fault))
+    return faults
 
 
 def _authorities(settings: Settings) -> list[str]:

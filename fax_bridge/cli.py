@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 
 from fax_bridge import __version__, backups, check, cli_received, console, daemon, eventlog, templates_preview
+from fax_bridge.cli_password import hash_password
 from fax_bridge.demo import demo as run_demo
 from fax_bridge.documents.worker import ConvertedFax, Documents
 from fax_bridge.errors import BridgeError
@@ -52,6 +53,7 @@ app.add_typer(pushes, name="pushes")
 app.add_typer(accounts, name="accounts")
 app.add_typer(templates_preview.app, name="templates")
 cli_received.register(app, lambda config: _settings(config))
+app.command("hash-password")(hash_password)
 
 Config = Annotated[
     Path | None,

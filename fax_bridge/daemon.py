@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from starlette.applications import Starlette
 
 from fax_bridge import __version__, eventlog
+from fax_bridge.certificates import certificates_of
 from fax_bridge.check import missing_covers
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.expire import expire_forever, expire_held_forever
@@ -158,9 +160,7 @@ async def running(
             return store.healthy and not any(task.done() for task in tasks)
 
         app = webhook(settings, store, ready, [links(store, tokens)])
-        https = [HttpListener(app, where.host, where.port) for where in settings.webhook.listen]
-        if handed.webhook:
-            https = [HttpListener(app, "", 0, handed=listener) for listener in handed.webhook]
+        https = _webhook_listeners(app, settings, handed)
         ops = [HttpListener(pages(settings, observer, metrics), at.host, at.port) for at in settings.ops.listen]
         for http in (*ops, *https):
             await http.start()
@@ -171,10 +171,22 @@ async def running(
         stack.push_async_callback(intake.stop, min(grace, MAIL_GRACE))
         smtp_ports = await _listen(intake, settings, handed)
         listening["mail"] = lambda: intake.listens
-        up = Running(smtp_ports[0], https[0].port, tuple(never_end), what_is_dead, ops[0].port if ops else 0)
+        up = Running(
+            smtp_ports[0] if smtp_ports else 0, https[0].port, tuple(never_end), what_is_dead, ops[0].port if ops else 0
+        )
         event("started", version=__version__, smtp=up.smtp, webhook=up.webhook)
         yield up
         event("stopped")
+
+
+def _webhook_listeners(app: Starlette, settings: Settings, handed: sockets.Handed) -> list[HttpListener]:
+    """Raises :class:`BridgeError` where the webhook's certificate cannot be used."""
+    certificates = certificates_of("webhook.tls", settings.webhook.tls)
+    tls = certificates.context if certificates else None
+    proxies = [str(network) for network in settings.webhook.trusted_proxies]
+    if handed.webhook:
+        return [HttpListener(app, "", 0, handed=one, tls=tls, trusted_proxies=proxies) for one in handed.webhook]
+    return [HttpListener(app, at.host, at.port, tls=tls, trusted_proxies=proxies) for at in settings.webhook.listen]
 
 
 async def _listen(intake: Intake, settings: Settings, handed: sockets.Handed) -> list[int]:
@@ -183,6 +195,10 @@ async def _listen(intake: Intake, settings: Settings, handed: sockets.Handed) ->
         ports = [await intake.take_over(listener, lmtp=False) for listener in handed.smtp]
     else:
         ports = [await intake.listen_smtp(where) for where in settings.smtp.listen]
+    for where in settings.smtp.listen_tls:
+        await intake.listen_smtp_tls(where)
+    for where in settings.smtp.scanners.listen:
+        await intake.listen_scanners(where)
     if handed.lmtp:
         for listener in handed.lmtp:
             await intake.take_over(listener, lmtp=True)

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterator, Sequence
 
 import uvicorn
 from starlette.applications import Starlette
@@ -13,9 +14,20 @@ class HttpListener(uvicorn.Server):
     """One listening HTTP server; :meth:`start` returns once it answers."""
 
     def __init__(
-        self, app: Starlette, host: str, port: int, *, grace: int = 10, handed: socket.socket | None = None
+        self,
+        app: Starlette,
+        host: str,
+        port: int,
+        *,
+        grace: int = 10,
+        handed: socket.socket | None = None,
+        tls: ssl.SSLContext | None = None,
+        trusted_proxies: Sequence[str] = (),
     ) -> None:
-        """``handed`` listens already, and is taken instead of ``host`` and ``port``."""
+        """``handed`` listens already, and is taken instead of ``host`` and ``port``.
+
+        ``trusted_proxies``: addresses or networks whose X-Forwarded-For is believed.
+        """
         super().__init__(
             uvicorn.Config(
                 app,
@@ -24,6 +36,9 @@ class HttpListener(uvicorn.Server):
                 log_config=None,
                 access_log=False,  # the webhook's path is a secret
                 server_header=False,
+                ssl_context_factory=(lambda _config, _default: tls) if tls else None,
+                proxy_headers=bool(trusted_proxies),  # uvicorn would believe everybody on this machine
+                forwarded_allow_ips=list(trusted_proxies),
                 timeout_keep_alive=15,
                 timeout_graceful_shutdown=grace,
             )

@@ -48,7 +48,7 @@ class Listen(BaseModel):
             return value
         host, colon, port = value.rpartition(":")
         host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-        if not colon or not host or (":" in host and not _is_ip(host)) or not port.isdigit() or int(port) > 65535:
+        if not colon or not host or (":" in host and not is_ip(host)) or not port.isdigit() or int(port) > 65535:
             raise ValueError(f'"{value}" is no address to listen on. Write "HOST:PORT", e.g. "127.0.0.1:8025".')
         return {"host": host, "port": int(port)}
 
@@ -81,7 +81,7 @@ def _listen_or_socket(value: object) -> object:
     return UnixSocket(path=path)
 
 
-def _is_ip(host: str) -> bool:
+def is_ip(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -90,7 +90,7 @@ def _is_ip(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
+    return host == "localhost" or (is_ip(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def _address(value: object) -> object:

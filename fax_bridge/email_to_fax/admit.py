@@ -1,14 +1,14 @@
 """May this client send, as this envelope sender, to this address? Nobody may, unless the settings say so."""
 
-import ipaddress
 from dataclasses import dataclass
-from functools import lru_cache
 
 from fax_bridge.email_to_fax.options import FaxOptions, LocalPart, OptionFault, clock_of, read_address
 from fax_bridge.fax import now
+from fax_bridge.networks import is_in
 from fax_bridge.numbers import BadNumber, read_number
-from fax_bridge.setting_types import UNIX, Network
+from fax_bridge.setting_types import UNIX
 from fax_bridge.settings import Sender, Settings
+from fax_bridge.settings.senders import any_fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +36,64 @@ class Destination:
         return self.target or f"+{self.number}"
 
 
-def sender_of(settings: Settings, mail_from: str, client: str) -> Sender | None:
-    """The first entry of ``[[senders]]`` whose every condition holds; ``None``: may not send.
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What is known of a client beside its address."""
 
-    The null reverse-path never matches: nobody could be told what became of the fax.
+    user: str = ""
+    """Logged in as."""
+    certificates: tuple[str, ...] = ()
+    """The names in its certificate, which was verified."""
+    scanner: bool = False
+    """It came to a listener for scanners."""
+
+
+ANYBODY = Peer()
+NOT_ALLOWED = Refusal("550 5.7.1 this sender may not send faxes from here")
+LOG_IN = Refusal("530 5.7.0 authenticate first")
+OTHER_USER = Refusal("553 5.7.1 the user who is logged in may not send as this address")
+
+
+def sender_of(settings: Settings, mail_from: str, client: str, peer: Peer = ANYBODY) -> Sender | None:
+    """The entry of ``[[senders]]`` by which this client may send; ``None``: it may not.
+
+    The first whose every condition holds. One with ``dmarc``, about which only the mail itself tells, is taken where
+    there is no other, and the mail has to prove it. The null reverse-path never fits: nobody could be told what became
+    of the fax.
     """
-    for sender in settings.senders:
-        if mail_from and sender.fits(mail_from) and any(_is_in(client, network) for network in sender.networks):
-            return sender
-    return None
+    unproven = None
+    for sender in settings.senders if mail_from else ():
+        if sender.fits(mail_from) and _holds(sender, client, peer):
+            if not sender.dmarc:
+                return sender
+            unproven = unproven or sender
+    return unproven
 
 
-def _is_in(client: str, network: Network) -> bool:
-    """``client`` is an IP address, or ``unix``, which only the word itself covers."""
-    if client == UNIX or network == UNIX:
-        return client == network
-    return _address(client) in network
+def refusal_of(settings: Settings, mail_from: str, client: str, peer: Peer = ANYBODY) -> Refusal:
+    """What one hears whom :func:`sender_of` does not know."""
+    if peer.user:
+        return OTHER_USER
+    as_user = [
+        Peer(user, peer.certificates, peer.scanner)
+        for sender in settings.senders
+        if sender.fits(mail_from)
+        for user in sender.auth
+    ]
+    return LOG_IN if any(sender_of(settings, mail_from, client, one) for one in as_user) else NOT_ALLOWED
 
 
-@lru_cache(maxsize=1024)
-def _address(client: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    address = ipaddress.ip_address(client)
-    # A dual-stack socket shows IPv4 clients as ::ffff:a.b.c.d.
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+def _holds(sender: Sender, client: str, peer: Peer) -> bool:
+    """Whether the conditions hold that the connection tells about."""
+    if client == UNIX and UNIX not in sender.networks:  # has no address, and nothing else stands for one
+        return False
+    return (
+        sender.scanner == peer.scanner
+        and (not sender.networks or is_in(client, sender.networks))
+        # One who is logged in may do what the user may, and no more: not even what would be open to anybody.
+        and (any_fits(sender.auth, peer.user) if peer.user else not sender.auth)
+        and (not sender.certificates or any(any_fits(sender.certificates, name) for name in peer.certificates))
+    )
 
 
 def destination_of(settings: Settings, recipient: str) -> Destination | Refusal:

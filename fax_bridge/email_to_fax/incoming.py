@@ -84,6 +84,12 @@ class Incoming:
         self._held.clear()
         return content
 
+    async def whole(self, content: bytes) -> bytes:
+        """The mail from its beginning; ``content`` is what :meth:`finish` gave. Raises what the store or spool does."""
+        if self.spooled_bytes and self._store.spool:
+            return await self._store.spool.read(self.id)
+        return await intake.staged(self._store, self.id) + content if self.staged_pieces else content
+
     async def abandon(self) -> None:
         """The mail was refused, its client went away, or it is kept already: nothing of it stays. What fails here is
         purged later."""

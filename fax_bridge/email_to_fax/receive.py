@@ -17,11 +17,24 @@ from typing import Any
 import structlog
 from ulid import ULID
 
-from fax_bridge.email_to_fax.admit import Destination, Refusal, destination_of, sender_of
+from fax_bridge.certificates import certificates_of
+from fax_bridge.email_to_fax.admit import (
+    NOT_ALLOWED,
+    Destination,
+    Peer,
+    Refusal,
+    destination_of,
+    refusal_of,
+    sender_of,
+)
 from fax_bridge.email_to_fax.grants import granted, numbers_to_show
 from fax_bridge.email_to_fax.incoming import LOCAL_ERROR, Incoming, reason_of
+from fax_bridge.email_to_fax.logins import Logins
+from fax_bridge.email_to_fax.proof import Prover
 from fax_bridge.email_to_fax.smtp_connection import SHUTTING_DOWN, Connection
 from fax_bridge.email_to_fax.smtp_limits import Room, Sessions
+from fax_bridge.email_to_fax.smtp_login import HANDSHAKE
+from fax_bridge.email_to_fax.smtp_profile import Profile
 from fax_bridge.email_to_fax.smtp_session import LmtpSession, SmtpSession
 from fax_bridge.email_to_fax.system_mail import BY_ITSELF, Letter, SystemAddress, SystemMail
 from fax_bridge.email_to_fax.transaction import Recipient, Transaction
@@ -50,17 +63,30 @@ ANOTHER_PAPER = Refusal(
 )
 """The pages are laid out for their paper, so another one is another document, with a report of its own."""
 
-NOT_ALLOWED = Refusal("550 5.7.1 this sender may not send faxes from here")
+NOT_OURS = "550 5.1.2"
+"""The beginning of the refusal of another domain. Which are ours, everybody may know."""
 
 
 class Intake:
     """All mail listeners of one daemon; their sessions share the limits."""
 
     def __init__(self, settings: Settings, store: Store, system: SystemMail | None = None) -> None:
-        """``system`` takes mail that is no fax; without it there are no such addresses."""
+        """``system`` takes mail that is no fax; without it there are no such addresses.
+
+        Raises ``BridgeError`` where a certificate cannot be used.
+        """
         self.settings = settings
         self._store = store
         self._system = system
+        self._certificates = certificates_of("smtp.tls", settings.smtp.tls)
+        self._logins = Logins(settings.users) if settings.users else None
+        self._prover = Prover(settings.smtp)
+        self.smtp_profile = Profile(
+            certificates=self._certificates,
+            require_tls=settings.smtp.require_tls,
+            logins=self._logins,
+            proxies=settings.smtp.proxy_protocol_from,
+        )
         self._limits = Sessions(settings.smtp.max_sessions, settings.smtp.max_sessions_per_client)
         self._room = Room(settings.store.path, settings.smtp.min_free_bytes)
         self._sessions: set[Connection] = set()
@@ -73,6 +99,17 @@ class Intake:
     async def listen_smtp(self, where: Listen) -> int:
         """Start a listener on the running loop; the port that it took. Raises ``OSError`` where there is none."""
         return await self._listen(lambda: SmtpSession(self), where)
+
+    async def listen_smtp_tls(self, where: Listen) -> int:
+        """The same with TLS from the first octet."""
+        profile = Profile(certificates=self._certificates, logins=self._logins)
+        context = self._certificates.context if self._certificates else None
+        tls = {"ssl": context, "ssl_handshake_timeout": HANDSHAKE}
+        return await self._listen(lambda: SmtpSession(self, profile), where, **tls)
+
+    async def listen_scanners(self, where: Listen) -> int:
+        """The same for old scanners, which get neither TLS nor AUTH."""
+        return await self._listen(lambda: SmtpSession(self, Profile(scanner=True)), where)
 
     async def listen_lmtp(self, where: Listen | UnixSocket) -> int:
         """The same for LMTP; 0 for a Unix socket."""
@@ -101,9 +138,9 @@ class Intake:
     def listens(self) -> bool:
         return all(server.is_serving() for server in self._servers)
 
-    async def _listen(self, session: Callable[[], Connection], where: Listen) -> int:
+    async def _listen(self, session: Callable[[], Connection], where: Listen, **tls: Any) -> int:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(session, where.host, where.port, reuse_address=True, backlog=BACKLOG)
+        server = await loop.create_server(session, where.host, where.port, reuse_address=True, backlog=BACKLOG, **tls)
         self._servers.append(server)
         port: int = server.sockets[0].getsockname()[1]
         return port
@@ -123,6 +160,9 @@ class Intake:
         while any(session.accepting for session in self._sessions):  # noqa: ASYNC110 — as below
             await asyncio.sleep(0.02)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._prover.close()
+        if self._logins:
+            self._logins.close()
 
     async def _left(self, seconds: float) -> None:
         """Wait until all sessions have ended, but no longer than that."""
@@ -149,22 +189,29 @@ class Intake:
     def has_room(self) -> bool:
         return self._room.enough
 
-    def admit(self, transaction: Transaction, client: str, address: str) -> Destination | SystemAddress | Refusal:
-        """What a recipient's address means, or the reply that refuses it."""
+    def admit(
+        self, transaction: Transaction, client: str, address: str
+    ) -> Destination | SystemAddress | Refusal | None:
+        """What a recipient's address means, or the reply that refuses it.
+
+        ``None``: it is refused, but the client may not know yet, because it has still to prove who it is.
+        """
         mail_from = transaction.mail_from or ""
         system = self._system.recipient(mail_from, address) if self._system else None
         if isinstance(system, Refusal):
             event("rejected", mail_from=mail_from, client=client, to=address, why=system.reply)
             return system
-        if (system and transaction.recipients) or (transaction.system and not system):
+        if (system and (transaction.recipients or transaction.put_off)) or (transaction.system and not system):
             return BY_ITSELF
         if system:
             return system if len(transaction.system) < self.settings.smtp.max_recipients else TOO_MANY
-        sender = sender_of(self.settings, mail_from, client)
+        # Who? Before that is settled the recipient is not even looked at: each costs the same, and hears the same.
+        sender = transaction.sender or sender_of(self.settings, mail_from, client, transaction.peer)
         if sender is None:
-            event("rejected", mail_from=mail_from, client=client, to=address, why="sender")
-            return NOT_ALLOWED
-        if len(transaction.recipients) >= self.settings.smtp.max_recipients:
+            event("rejected", mail_from=mail_from, client=client, to=address, why="sender", **_user(transaction))
+            return refusal_of(self.settings, mail_from, client, transaction.peer)
+        transaction.sender = sender
+        if len(transaction.recipients) + len(transaction.put_off) >= self.settings.smtp.max_recipients:
             return TOO_MANY
         to = destination_of(self.settings, address)
         if isinstance(to, Destination):
@@ -173,11 +220,14 @@ class Intake:
             to = _beside(transaction.recipients, to)
         if isinstance(to, Refusal):
             event("rejected", mail_from=mail_from, client=client, to=address, why=to.reply)
+            if sender.dmarc and to.reply.startswith("5") and not to.reply.startswith(NOT_OURS):
+                transaction.put_off.append(to)
+                return None
         return to
 
-    def size_limit(self, mail_from: str, client: str) -> int:
+    def size_limit(self, mail_from: str, client: str, peer: Peer) -> int:
         """Bytes that a mail of this sender may have."""
-        sender = sender_of(self.settings, mail_from, client)
+        sender = sender_of(self.settings, mail_from, client, peer)
         of_site = self.settings.smtp.max_message_bytes
         return min(of_site, sender.max_bytes or of_site) if sender else of_site
 
@@ -205,10 +255,11 @@ class Intake:
             return await self._system.accept(transaction.system, transaction.mail_from or "", client, mail)
         try:
             content = await mail.finish()
-            sender = sender_of(self.settings, transaction.mail_from or "", client)
-            if mail.refusal or sender is None:
+            sender = transaction.sender
+            refusal = mail.refusal or await self._unproven(transaction, client, mail, content)
+            if refusal or sender is None:
                 self.forget(mail)
-                return mail.refusal or NOT_ALLOWED.reply
+                return refusal or NOT_ALLOWED.reply
             new = self._message(sender, transaction, client, mail, content)
             accepted = await self._store.write_each(intake.accept, new)
         except Exception as error:
@@ -222,6 +273,24 @@ class Intake:
         repeats = {"repeats": list(accepted.repeated)} if accepted.repeated else {}
         event("accepted", new.id, mail_from=new.mail_from, client=client, size=mail.size, faxes=faxes, **repeats)
         return f"250 2.0.0 accepted as {new.id}" if faxes else "250 2.0.0 accepted before; this mail is a repeat"
+
+    async def _unproven(self, transaction: Transaction, client: str, mail: Incoming, content: bytes) -> str:
+        """Why the mail does not prove that it is from its sender, as a reply; empty where it does, or need not."""
+        sender = transaction.sender
+        if sender is None or not sender.dmarc:
+            return ""
+        refusal = await self._prover.refusal(
+            sender,
+            lambda: mail.whole(content),
+            client=client,
+            hello=transaction.hello,
+            mail_from=transaction.mail_from or "",
+            recipients=[one.address for one in transaction.recipients],
+        )
+        if refusal is None:
+            return transaction.put_off[0].reply if transaction.put_off else ""
+        event("rejected", mail_from=transaction.mail_from, client=client, why=refusal.reply)
+        return refusal.reply
 
     def _message(
         self, sender: Sender, transaction: Transaction, client: str, mail: Incoming, content: bytes
@@ -273,6 +342,10 @@ class Intake:
         return ReportWishes(
             sender.reports or self.settings.reports.outcomes, sender.report_to, sender.report_cc, sender.report_bcc
         )
+
+
+def _user(transaction: Transaction) -> dict[str, str]:
+    return {"user": transaction.peer.user} if transaction.peer.user else {}
 
 
 def _beside(recipients: Sequence[Recipient], to: Destination) -> Destination | Refusal:

@@ -12,12 +12,16 @@ from typing import Protocol
 import structlog
 from aiosmtpd.smtp import SMTP, Session
 
-from fax_bridge.email_to_fax.admit import Destination, Refusal
+from fax_bridge.certificates import names_in
+from fax_bridge.email_to_fax.admit import ANYBODY, Destination, Peer, Refusal
 from fax_bridge.email_to_fax.incoming import Incoming
+from fax_bridge.email_to_fax.proxy_header import BadProxyHeader, read_proxy_header
 from fax_bridge.email_to_fax.smtp_limits import Pace
+from fax_bridge.email_to_fax.smtp_profile import Profile
 from fax_bridge.email_to_fax.system_mail import Letter, SystemAddress
 from fax_bridge.email_to_fax.transaction import Transaction
-from fax_bridge.setting_types import UNIX
+from fax_bridge.networks import is_in
+from fax_bridge.setting_types import UNIX, is_loopback
 from fax_bridge.settings import Settings
 
 log = structlog.get_logger("smtp")
@@ -51,13 +55,17 @@ class Decisions(Protocol):
     """What a session asks, and tells."""
 
     settings: Settings
+    smtp_profile: Profile
+    """Of a listener in ``smtp.listen``."""
 
     def enter(self, session: "Connection") -> bool: ...
     def leave(self, session: "Connection") -> None: ...
     @property
     def has_room(self) -> bool: ...
-    def admit(self, transaction: Transaction, client: str, address: str) -> Destination | SystemAddress | Refusal: ...
-    def size_limit(self, mail_from: str, client: str) -> int: ...
+    def admit(
+        self, transaction: Transaction, client: str, address: str
+    ) -> Destination | SystemAddress | Refusal | None: ...
+    def size_limit(self, mail_from: str, client: str, peer: Peer) -> int: ...
     def begin(self, transaction: Transaction) -> Incoming | Letter: ...
     def forget(self, mail: Incoming | Letter) -> None: ...
     async def accept(self, transaction: Transaction, client: str, mail: Incoming | Letter) -> str: ...
@@ -74,8 +82,9 @@ class Connection(SMTP):
     greeting = "ESMTP"
     hello = "EHLO"
 
-    def __init__(self, decisions: Decisions) -> None:
+    def __init__(self, decisions: Decisions, profile: Profile | None = None) -> None:
         self._decisions = decisions
+        self.profile = profile or decisions.smtp_profile
         self._dialogue = Session(asyncio.get_running_loop())
         self.transaction = Transaction()
         self._smtp = decisions.settings.smtp
@@ -87,10 +96,10 @@ class Connection(SMTP):
             timeout=self._smtp.idle_timeout,
             loop=asyncio.get_running_loop(),
         )
-        if not self.tls_context:  # what is not on offer is not known
-            for command in ("AUTH", "STARTTLS"):
-                self._smtp_methods.pop(command)
         self.client = ""
+        self.peer = ANYBODY
+        self.is_safe = False
+        """Nobody can listen in: TLS, or this machine talking to itself."""
         self._ahead = bytearray()
         """Come in, but not looked at yet."""
         self._searched = 0
@@ -99,6 +108,7 @@ class Connection(SMTP):
         """Resolved when more has come, or nothing will."""
         self._ended = False
         """Nothing comes any more."""
+        self._over_tls = False
         self._held_off = False
         """The client waits for us to look at what has come."""
         self._heard_at = self.loop.time()
@@ -120,10 +130,21 @@ class Connection(SMTP):
     # --- the connection -------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._ahead.clear()  # after STARTTLS nothing is carried over from before it (RFC 3207 §4.2)
         peer: object = transport.get_extra_info("peername")  # a path for a Unix socket, a tuple otherwise
         self.client = str(peer[0]) if isinstance(peer, tuple) else UNIX
+        here: object = transport.get_extra_info("sockname")
+        self.is_safe = not isinstance(here, tuple) or is_loopback(str(here[0]))
+        self._learn_tls(transport)
         super().connection_made(transport)
+
+    def _learn_tls(self, transport: asyncio.BaseTransport) -> None:
+        """What the handshake told, if there was one."""
+        session = transport.get_extra_info("ssl_object")
+        if session is not None:
+            self.is_safe = True
+            self._over_tls = True
+        names = names_in(session.getpeercert()) if session is not None else ()
+        self.peer = Peer(certificates=names, scanner=self.profile.scanner)
 
     def data_received(self, data: bytes) -> None:
         self._ahead += data
@@ -136,7 +157,7 @@ class Connection(SMTP):
     def eof_received(self) -> bool | None:
         """A client that closes its half after the last command still wants the replies."""
         self._end()
-        return self._dialogue.ssl is None
+        return not self._over_tls
 
     def connection_lost(self, error: Exception | None) -> None:
         """The session finds out by itself: what it is committing is committed, though nobody hears the reply."""
@@ -217,6 +238,8 @@ class Connection(SMTP):
 
     async def _handle_client(self) -> None:
         """aiosmtpd's name for the task of a session."""
+        if is_in(self.client, self.profile.proxies) and not await self._learn_client():
+            return self.hang_up("421 4.7.0 no PROXY header")
         if not self._decisions.enter(self):
             return self.hang_up("421 4.7.0 too many sessions, try again later")
         try:
@@ -235,6 +258,16 @@ class Connection(SMTP):
             self._decisions.leave(self)
             self._writer.close()
         return None
+
+    async def _learn_client(self) -> bool:
+        """From the proxy before us."""
+        try:
+            self.client = await read_proxy_header(self._ahead, self._wait_for_more)
+        except BadProxyHeader as fault:
+            log.warning("no PROXY header", proxy=self.client, why=str(fault))
+            return False
+        self.is_safe = self._over_tls  # the proxy is near, the client need not be
+        return True
 
     async def _next_line(self) -> bytes:
         """The next command with its line end; empty where none comes any more."""

@@ -19,15 +19,17 @@ from fax_bridge.email_to_fax.smtp_arguments import (
     read_path,
     read_rcpt_options,
 )
-from fax_bridge.email_to_fax.smtp_connection import Connection, Decisions, Refused
+from fax_bridge.email_to_fax.smtp_connection import Decisions, Refused
 from fax_bridge.email_to_fax.smtp_data import DotUnstuffer
+from fax_bridge.email_to_fax.smtp_login import LoginSession
+from fax_bridge.email_to_fax.smtp_profile import PLAIN
 from fax_bridge.email_to_fax.system_mail import Letter, SystemAddress
 from fax_bridge.email_to_fax.transaction import Recipient, Transaction
 
 _BDAT = re.compile(r"([0-9]{1,19})( +LAST)?", re.IGNORECASE)
 
 
-class SmtpSession(Connection):
+class SmtpSession(LoginSession):
     """The commands of SMTP."""
 
     async def smtp_HELO(self, hostname: str | None) -> None:  # noqa: N802 — aiosmtpd's name, as all that follow
@@ -47,7 +49,12 @@ class SmtpSession(Connection):
 
     def _extensions(self) -> list[str]:
         offered = ["PIPELINING", f"SIZE {self.data_size_limit}", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN", "CHUNKING"]
-        return [*offered, "SMTPUTF8"] if self.enable_SMTPUTF8 else offered
+        return [
+            *offered,
+            *(["SMTPUTF8"] if self.enable_SMTPUTF8 else []),
+            *(["STARTTLS"] if self.offers_starttls else []),
+            *(["AUTH PLAIN LOGIN"] if self.offers_auth else []),
+        ]
 
     async def smtp_VRFY(self, arg: str | None) -> None:  # noqa: N802
         await self.push("252 2.5.0 send it a fax and see" if arg else "501 5.5.4 whom?")
@@ -74,13 +81,15 @@ class SmtpSession(Connection):
         except BadOption as fault:
             raise Refused(f"501 5.5.4 {fault}") from None
         _check_script(path.address, options.smtputf8, "5.6.7")
-        limit = self._decisions.size_limit(path.address, self.client)
+        limit = self._decisions.size_limit(path.address, self.client, self.peer)
         if options.size > limit:
             raise Refused(TOO_LARGE.format(limit=limit))
         if not self._decisions.has_room:
             raise Refused(NO_ROOM)
         transaction = self.transaction
         transaction.begun = True
+        transaction.peer = self.peer
+        transaction.hello = self._dialogue.host_name or ""
         transaction.mail_from = path.address
         transaction.smtp_utf8 = options.smtputf8
         transaction.dsn = options.dsn
@@ -109,14 +118,18 @@ class SmtpSession(Connection):
             transaction.system.append(to)
             await self._send("250 2.1.5 taken")
             return
-        transaction.recipients.append(Recipient(path.address, to.number, dsn, to.options, to.spelled, to.target))
-        await self._send(f"250 2.1.5 fax to {to.told}")
+        if to is not None:
+            transaction.recipients.append(Recipient(path.address, to.number, dsn, to.options, to.spelled, to.target))
+        if to is None or (transaction.sender and transaction.sender.dmarc):
+            await self._send("250 2.1.5 noted; the mail has to prove whom it is from")
+        else:
+            await self._send(f"250 2.1.5 fax to {to.told}")
 
     def _may_begin(self) -> None:
         if not self._dialogue.host_name:
             raise Refused(f"503 5.5.1 send {self.hello} first")
-        if self._auth_required and not self._dialogue.authenticated:
-            raise Refused("530 5.7.0 authenticate first")
+        if self.profile.require_tls and not self._over_tls:
+            raise Refused("530 5.7.0 begin with STARTTLS")
 
     def _path(self, command: str, keyword: str, arg: str | None, enhanced: str) -> PathArgument:
         if arg is None or not arg.upper().startswith(keyword):
@@ -181,7 +194,7 @@ class SmtpSession(Connection):
         transaction = self.transaction
         if not transaction.begun:
             raise Refused("503 5.5.1 send MAIL first")
-        if not transaction.recipients and not transaction.system:
+        if not (transaction.recipients or transaction.put_off or transaction.system):
             raise Refused("503 5.5.1 no recipient was accepted")
         if transaction.broken:
             raise Refused("503 5.5.1 the mail was refused before its end; send RSET")
@@ -225,7 +238,7 @@ class LmtpSession(SmtpSession):
     hello = "LHLO"
 
     def __init__(self, decisions: Decisions) -> None:
-        super().__init__(decisions)
+        super().__init__(decisions, PLAIN)
         for command in ("HELO", "EHLO"):
             self._smtp_methods.pop(command)
 
@@ -233,7 +246,7 @@ class LmtpSession(SmtpSession):
         await self._greet(hostname, extended=True)
 
     async def _answer_mail(self, reply: str, transaction: Transaction) -> None:
-        for _ in transaction.recipients or transaction.system:
+        for _ in (*transaction.recipients, *transaction.put_off, *transaction.system):
             await self._send(reply)
 
 

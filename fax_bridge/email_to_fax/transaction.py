@@ -4,11 +4,13 @@ from dataclasses import dataclass, field
 
 from aiosmtpd.smtp import Envelope
 
+from fax_bridge.email_to_fax.admit import ANYBODY, Refusal
 from fax_bridge.email_to_fax.incoming import Incoming
 from fax_bridge.email_to_fax.options import FaxOptions
 from fax_bridge.email_to_fax.smtp_limits import Pace
 from fax_bridge.email_to_fax.system_mail import Letter, SystemAddress
 from fax_bridge.fax import MailDsn, RcptDsn
+from fax_bridge.settings import Sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,14 @@ class Transaction(Envelope):
     def __init__(self) -> None:
         super().__init__()
         self.begun = False
+        self.peer = ANYBODY
+        """Who the client is, beside its address."""
+        self.hello = ""
+        """What it calls itself."""
+        self.sender: Sender | None = None
+        """The entry by which it may send, from the first RCPT on; where that has ``dmarc``, if the mail proves it."""
+        self.put_off: list[Refusal] = []
+        """Recipients' refusals that must not be told before the mail has proven who it is from."""
         self.recipients: list[Recipient] = []
         self.system: list[SystemAddress] = []
         """Recipients that are no fax numbers; a mail has these or the others."""

@@ -17,6 +17,8 @@ from ulid import ULID
 
 from fax_bridge.eventlog import event
 from fax_bridge.fax_to_email import probe
+from fax_bridge.networks import NOWHERE, is_in
+from fax_bridge.setting_types import UNIX, Network, is_ip
 from fax_bridge.settings import Settings
 from fax_bridge.store import pushes
 from fax_bridge.store.store import Store
@@ -30,9 +32,13 @@ def webhook(
     """The application. ``ready`` tells whether mail and pushes can really be taken; ``more`` is served beside."""
 
     async def push(request: Request) -> Response:
-        if not _is_secret(request.path_params["secret"], settings.webhook.secrets):
+        client = _client_of(request)
+        is_secret = _is_secret(request.path_params["secret"], settings.webhook.secrets)
+        if not _may_push(client, settings.webhook.allow_from):
+            event("rejected", client=client, why="push from elsewhere", right_secret=is_secret)
             return Response(status_code=404)
-        client = request.client.host if request.client else "unix"
+        if not is_secret:
+            return Response(status_code=404)
         try:
             body = await _body(request, settings.webhook.max_body_bytes)
         except ClientDisconnect:
@@ -67,6 +73,17 @@ def webhook(
             *more,
         ]
     )
+
+
+def _client_of(request: Request) -> str:
+    """An address, or ``unix``; what a proxy forwarded may be anything, and is kept and logged only if it is one."""
+    if request.client is None:
+        return UNIX
+    return request.client.host if is_ip(request.client.host) else NOWHERE
+
+
+def _may_push(client: str, networks: tuple[Network, ...]) -> bool:
+    return not networks or is_in(client, networks)
 
 
 def _is_secret(given: str, secrets: tuple[SecretStr, ...]) -> bool:

@@ -27,9 +27,11 @@ from fax_bridge.settings.reading import Reading
 from fax_bridge.settings.relay import RelaySettings
 from fax_bridge.settings.reports import Reports
 from fax_bridge.settings.section import MASK, Section, SettingsError, masked
-from fax_bridge.settings.senders import Sender
-from fax_bridge.settings.smtp import Lmtp, Smtp
+from fax_bridge.settings.senders import Sender, SenderDefaults, any_fits, with_inherited
+from fax_bridge.settings.smtp import Lmtp, Scanners, Smtp
 from fax_bridge.settings.storage import Retention, StoreSettings
+from fax_bridge.settings.tls import SmtpTls, Tls
+from fax_bridge.settings.users import User
 from fax_bridge.settings.webhook import MIN_SECRET, Webhook
 
 __all__ = [
@@ -50,13 +52,18 @@ __all__ = [
     "Reports",
     "Retention",
     "Route",
+    "Scanners",
     "Section",
     "Sender",
+    "SenderDefaults",
     "Settings",
     "SettingsError",
     "Smtp",
+    "SmtpTls",
     "StatusMeaning",
     "StoreSettings",
+    "Tls",
+    "User",
     "Webhook",
 ]
 
@@ -87,6 +94,8 @@ class Settings(BaseSettings):
     ops: Ops = Ops()
     alerts: AlertSettings = AlertSettings()
     senders: tuple[Sender, ...] = Field(min_length=1)
+    sender_defaults: SenderDefaults = SenderDefaults()
+    users: tuple[User, ...] = ()
     routes: tuple[Route, ...] = ()
     quiet_hours: tuple[QuietHoursSettings, ...] = ()
     templates_dir: Path | None = None
@@ -98,6 +107,13 @@ class Settings(BaseSettings):
         if value and not value.is_dir():
             raise ValueError(f"{value} is no directory. Make it, or leave templates_dir out.")
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def senders_inherit(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "senders" not in values:
+            return values
+        return {**values, "senders": with_inherited(values["senders"], values.get("sender_defaults", {}))}
 
     @model_validator(mode="after")
     def names_agree(self) -> Self:
@@ -123,7 +139,9 @@ class Settings(BaseSettings):
                 f"inbound.fallback: mail to {self.inbound.fallback} would come back here. "
                 "Give a mailbox outside smtp.domains."
             )
-        places = [str(listen) for listen in (*self.smtp.listen, *self.webhook.listen) if listen.port]
+        faults += self._faults_of_users()
+        mail = (*self.smtp.listen, *self.smtp.listen_tls, *self.smtp.scanners.listen)
+        places = [str(listen) for listen in (*mail, *self.webhook.listen) if listen.port]
         faults += [
             f"smtp.listen / webhook.listen: {place} is given twice. Give each listener a port of its own."
             for place in sorted({place for place in places if places.count(place) > 1})
@@ -141,6 +159,18 @@ class Settings(BaseSettings):
         if faults:
             raise SettingsError(faults)
         return self
+
+    def _faults_of_users(self) -> list[str]:
+        names = [user.name.lower() for user in self.users]
+        faults = [f'users: "{name}" is there twice. Keep one.' for name in sorted(set(names)) if names.count(name) > 1]
+        for i, sender in enumerate(self.senders):
+            unknown = [one for one in sender.auth if not any(any_fits((one,), name) for name in names)]
+            faults += [f'senders[{i}].auth: there is no user "{one}". Add it to [[users]].' for one in unknown]
+            if sender.certificates and not (self.smtp.tls and self.smtp.tls.client_ca_file):
+                faults.append(f"senders[{i}].certificates: nobody is asked for one. Set smtp.tls.client_ca_file.")
+            if sender.scanner and not self.smtp.scanners.listen:
+                faults.append(f"senders[{i}].scanner: scanners have no listener. Set smtp.scanners.listen.")
+        return faults
 
     @cached_property
     def schedule(self) -> Schedule:

@@ -1,24 +1,49 @@
-"""``[[senders]]``: who may send, and how their faxes look."""
+"""``[[senders]]``: who may send, and how their faxes look. ``[sender_defaults]``: what holds where an entry is silent.
+
+An entry may take what it does not say itself from another (``inherits = "NAME"``) and, last, from the defaults:
+company, department, person. That is done on the settings as they are written, before they are read, so it holds for
+every key.
+"""
 
 import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from fax_bridge.fax import CoverPolicy, Language, Paper, Resolution, SkipKind
 from fax_bridge.report_wishes import Outcomes
-from fax_bridge.setting_types import Address, Network
+from fax_bridge.setting_types import UNIX, Address, Network
 from fax_bridge.settings.cover import template_name
-from fax_bridge.settings.section import Section
+from fax_bridge.settings.section import Section, SettingsError
+
+OWN = ("match", "name", "inherits")
+"""Keys that say which entry it is, and go to no other."""
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
 
 
 class Sender(Section):
     """Who may send. The conditions within an entry all have to hold; the first entry that fits is taken."""
 
-    match: str = Field(min_length=1)
-    """The envelope sender; ``*`` is any run of characters. The whole address has to fit."""
+    match: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_several)] = Field(min_length=1)
+    """The envelope sender, or a list of them; ``*`` is any run of characters. The whole address has to fit."""
+    name: str = ""
+    """By which other entries inherit from this one."""
+    inherits: str = ""
+    """The name of the entry that says what this one does not."""
     networks: tuple[Network, ...] = ()
+    auth: tuple[str, ...] = ()
+    """The ``[[users]]`` that may send so; ``*`` is any run of characters. Who is logged in may send in no other way."""
+    certificates: tuple[str, ...] = ()
+    """Names in a client certificate that ``smtp.tls.client_ca_file`` vouches for; ``*`` is any run of characters."""
+    dmarc: bool = False
+    """The mail's From, which has to fit ``match`` too, is proven by SPF or DKIM."""
+    scanner: bool = False
+    """For the listeners of ``[smtp.scanners]`` and no other."""
     account: str = "default"
     language: Language | None = None
     cover: CoverPolicy | None = None
@@ -53,17 +78,96 @@ class Sender(Section):
 
     @model_validator(mode="after")
     def has_a_condition(self) -> Self:
-        if not self.networks:
+        if not (self.networks or self.auth or self.certificates or self.dmarc):
             raise ValueError(
-                f'"{self.match}" has no condition beside match, and an envelope sender proves nothing. '
-                'Add networks, e.g. networks = ["192.168.1.0/24"].'
+                f'"{self.label}" has no condition beside match, and an envelope sender proves nothing. '
+                'Add networks, auth or dmarc, e.g. networks = ["192.168.1.0/24"].'
+            )
+        if self.scanner and (not self.networks or self.auth or self.certificates or self.dmarc):
+            raise ValueError(
+                f'"{self.label}" is for scanners, which can prove nothing but where they stand. '
+                "Give it networks, and neither auth nor certificates nor dmarc."
+            )
+        if UNIX in self.networks and (self.auth or self.certificates):
+            raise ValueError(
+                f'"{self.label}" asks for auth or certificates, which a client on a Unix socket cannot give. '
+                'Take "unix" out of networks, or write an entry of its own for it.'
             )
         return self
 
+    @property
+    def label(self) -> str:
+        return self.name or ", ".join(self.match)
+
     def fits(self, mail_from: str) -> bool:
-        return bool(_pattern(self.match).fullmatch(mail_from.lower()))
+        return any_fits(self.match, mail_from)
+
+
+class SenderDefaults(Sender):
+    """``[sender_defaults]``: any key of an entry but those of :data:`OWN`."""
+
+    match: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def is_no_entry(cls, values: object) -> object:
+        if isinstance(values, Mapping) and (taken := [key for key in OWN if key in values]):
+            raise ValueError(f"{taken[0]} belongs into an entry of [[senders]]. Take it out.")
+        return values
+
+    @model_validator(mode="after")
+    def has_a_condition(self) -> Self:
+        return self  # an entry's matter
+
+
+def any_fits(patterns: Sequence[str], text: str) -> bool:
+    """Whether the whole text fits one of them. Capitals make no difference."""
+    return any(_pattern(one).fullmatch(text.lower()) for one in patterns)
 
 
 @lru_cache(maxsize=4096)
 def _pattern(match: str) -> re.Pattern[str]:
     return re.compile(".*".join(re.escape(piece) for piece in match.lower().split("*")), re.DOTALL)
+
+
+def with_inherited(entries: object, defaults: object) -> object:
+    """The entries as they are written, each with what it takes from others. Raises :class:`SettingsError`.
+
+    Tables within an entry are taken key by key. What is of no use here is left as it is: reading it tells why.
+    """
+    if not isinstance(entries, Sequence) or not all(isinstance(entry, Mapping) for entry in entries):
+        return entries
+    try:
+        SenderDefaults.model_validate(defaults)
+    except ValidationError:
+        defaults = {}
+    names = [entry["name"] for entry in entries if entry.get("name")]
+    if twice := sorted({str(name) for name in names if names.count(name) > 1}):
+        raise SettingsError([f'senders: "{twice[0]}" is the name of two entries. Give each its own.'])
+    named = {entry["name"]: entry for entry in entries if isinstance(entry.get("name"), str)}
+    return [
+        _complete(i, entry, named, defaults if isinstance(defaults, Mapping) else {}) for i, entry in enumerate(entries)
+    ]
+
+
+def _complete(
+    index: int, entry: Mapping[str, Any], named: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    full, seen, parent = dict(entry), [entry.get("name")], entry.get("inherits")
+    while parent:
+        if parent not in named:
+            raise SettingsError([f'senders[{index}].inherits: there is no entry with name = "{parent}". Add it.'])
+        if parent in seen:
+            raise SettingsError([f'senders[{index}].inherits: "{parent}" inherits from itself. Break the circle.'])
+        seen.append(parent)
+        full = _merged(named[parent], full)
+        parent = named[parent].get("inherits")
+    return _merged(defaults, full)
+
+
+def _merged(above: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {key: value for key, value in above.items() if key not in OWN}
+    for key, value in own.items():
+        under = merged.get(key)
+        merged[key] = _merged(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+    return merged

@@ -1,17 +1,40 @@
 """``[smtp]`` and ``[lmtp]``: the ways in for mail."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from fax_bridge.setting_types import Domain, Duration, Listen, ListenOrSocket, Seconds
+from fax_bridge.setting_types import Domain, Duration, Listen, ListenOrSocket, Network, Seconds, is_ip
 from fax_bridge.settings.section import Section
+from fax_bridge.settings.tls import SmtpTls
+
+
+class Scanners(Section):
+    """Listeners for old machines, which know neither TLS nor AUTH. Only entries with ``scanner = true`` hold there."""
+
+    listen: tuple[Listen, ...] = ()
 
 
 class Smtp(Section):
     listen: tuple[Listen, ...] = (Listen(host="127.0.0.1", port=8025),)
     domains: tuple[Domain, ...] = Field(min_length=1)
     """What stands behind the @ of a fax address; the first is where replies to received faxes go."""
+    listen_tls: tuple[Listen, ...] = ()
+    """TLS from the first octet (RFC 8314); on ``listen`` it begins with STARTTLS."""
+    tls: SmtpTls | None = None
+    require_tls: bool = False
+    """No mail without TLS on ``listen``."""
+    scanners: Scanners = Scanners()
+    proxy_protocol_from: tuple[Network, ...] = ()
+    """Proxies that must begin each connection to ``listen`` with a PROXY header (version 1 or 2) and are believed."""
+    trusted_authserv_id: str = ""
+    """The name by which the mail server in ``trusted_authserv_from`` signs its Authentication-Results (RFC 8601)."""
+    trusted_authserv_from: tuple[Network, ...] = ()
+    """From there DMARC is not checked again; everywhere else such a field in the mail means nothing."""
+    dns_servers: tuple[Listen, ...] = ()
+    """Asked for DMARC, SPF and DKIM; the system's where none is given."""
+    dns_timeout: Duration = Seconds(20.0)
+    """For all questions about one mail; after it the mail is put off."""
     max_message_bytes: int = Field(default=26_214_400, gt=0)
     max_recipients: int = Field(default=100, ge=100)
     """RFC 5321 §4.5.3.1.8 asks for at least 100."""
@@ -40,6 +63,26 @@ class Smtp(Section):
         if seconds > 43_200:
             raise ValueError("longer than 12h, and what came of a mail might be purged before its end. Write less.")
         return seconds
+
+    @field_validator("dns_servers")
+    @classmethod
+    def are_addresses(cls, servers: tuple[Listen, ...]) -> tuple[Listen, ...]:
+        for one in servers:
+            if not is_ip(one.host) or not one.port:
+                raise ValueError(f'"{one}" is no name server. Write its IP address and port, e.g. "127.0.0.1:53".')
+        return servers
+
+    @model_validator(mode="after")
+    def agrees_with_itself(self) -> Self:
+        for key, on in (("listen_tls", self.listen_tls), ("require_tls", self.require_tls)):
+            if on and self.tls is None:
+                raise ValueError(f'{key} needs a certificate. Add [smtp.tls] with cert_file = "/PATH.pem".')
+        if bool(self.trusted_authserv_id) != bool(self.trusted_authserv_from):
+            raise ValueError(
+                "trusted_authserv_id and trusted_authserv_from go together: "
+                "anybody can write the field, only the connection shows who did. Give both or none."
+            )
+        return self
 
 
 class Lmtp(Section):

@@ -4,8 +4,9 @@ import re
 
 from pydantic import Field, SecretStr, field_validator
 
-from fax_bridge.setting_types import Listen
+from fax_bridge.setting_types import Listen, Network
 from fax_bridge.settings.section import Section
+from fax_bridge.settings.tls import Tls
 
 MIN_SECRET = 16
 """Characters that a webhook secret needs: it is all that keeps a stranger from writing pushes."""
@@ -23,6 +24,12 @@ class Webhook(Section):
     """Where FaxMAX reaches us, without path and secret, e.g. ``https://fax.example.com``: ``doctor`` tries it."""
     max_body_bytes: int = Field(default=104_857_600, gt=0)
     """Of a push; a larger one is refused with 413."""
+    tls: Tls | None = None
+    """The listener's own; without it a proxy before it has to bring TLS."""
+    allow_from: tuple[Network, ...] = ()
+    """Where pushes may come from; anywhere if empty. Others hear the 404 of a wrong secret."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Their X-Forwarded-For is believed, nobody else's."""
 
     @field_validator("public_url")
     @classmethod

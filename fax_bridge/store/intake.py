@@ -314,6 +314,13 @@ async def header(store: Store, message_id: str) -> bytes:
     return (await store.spool.head(message_id, PIECE)).partition(b"\r\n\r\n")[0]
 
 
+async def staged(store: Store, message_id: str) -> bytes:
+    """The pieces that are in the database of a mail that is no message yet."""
+    pieces = select(message_piece.c.data).where(message_piece.c.message_id == message_id)
+    async with store.read() as conn:
+        return b"".join((await conn.execute(pieces.order_by(message_piece.c.seq))).scalars())
+
+
 async def purge_incomplete(store: Store, *, before: Instant) -> int:
     """Drop what is there of mails that began before that instant and never became messages, and the spooled mails
     whose content is purged; how many they were."""

@@ -2,10 +2,12 @@
 
 import asyncio
 import re
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from argon2 import PasswordHasher
 from sqlalchemy import func, select
 
 from fax_bridge.email_to_fax.receive import Intake
@@ -15,6 +17,7 @@ from fax_bridge.settings import Settings
 from fax_bridge.store import intake
 from fax_bridge.store.schema import fax, message, message_piece
 from fax_bridge.store.store import Store
+from tests.certificates import authority, signed
 
 SETTINGS = """
 [smtp]
@@ -40,6 +43,16 @@ networks = ["127.0.0.0/8"]
 [[senders]]
 match = "*@unix.example.com"
 networks = ["unix"]
+{also}
+"""
+
+USER = """
+[[users]]
+name = "ayse"
+password_hash = "{hash}"
+[[senders]]
+match = ["ayse@login.example.com", "shared@login.example.com"]
+auth = ["ayse"]
 """
 
 PATIENCE = 5.0
@@ -56,20 +69,24 @@ class Line:
 @dataclass(frozen=True)
 class Dialogue:
     settings: tuple[str, ...]
+    also: tuple[str, ...]
     over: str
+    tls: bool
+    password: str
     lines: tuple[Line, ...]
 
 
-def settings_in(directory: Path, *smtp: str) -> Settings:
+def settings_in(directory: Path, *smtp: str, also: str = "") -> Settings:
     path = directory / "fax-bridge.toml"
-    path.write_text(SETTINGS.format(dir=directory, smtp="\n".join(smtp)))
+    path.write_text(SETTINGS.format(dir=directory, smtp="\n".join(smtp), also=also))
     return load(path)
 
 
 def read(path: Path) -> Dialogue:
     """Raises ``ValueError`` for a line that is none."""
     settings: list[str] = []
-    over = "smtp"
+    also: list[str] = []
+    over, tls, password = "smtp", False, ""
     lines = []
     for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         key, _, value = text.partition(" ")
@@ -77,13 +94,19 @@ def read(path: Path) -> Dialogue:
             continue
         if key == "settings:":
             settings.append(value)
+        elif key == "also:":
+            also.append(value)
         elif key == "over:":
             over = value
+        elif key == "tls:":
+            tls = True
+        elif key == "password:":
+            password = value
         elif key in {"C:", "C>", "C*", "C!", "S:", "=", "--"}:
             lines.append(Line(number, key, value))
         else:
             raise ValueError(f"{path.name}:{number}: {text}")
-    return Dialogue(tuple(settings), over, tuple(lines))
+    return Dialogue(tuple(settings), tuple(also), over, tls, password, tuple(lines))
 
 
 def octets(text: str) -> bytes:
@@ -98,12 +121,19 @@ def octets(text: str) -> bytes:
 
 async def play(path: Path, directory: Path) -> None:
     dialogue = read(path)
-    settings = settings_in(directory, *dialogue.settings)
+    also = "\n".join(dialogue.also)
+    if dialogue.password:
+        cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        also = USER.format(hash=cheap.hash(dialogue.password)) + also
+    if dialogue.tls:
+        pair = signed(directory, authority(directory), "server")
+        also = f'[smtp.tls]\ncert_file = "{pair.cert}"\nkey_file = "{pair.key}"\n' + also
+    settings = settings_in(directory, *dialogue.settings, also=also)
     store = await Store.open(settings.store.url)
     intake = Intake(settings, store)
     try:
         reader, writer = await _connect(intake, dialogue.over, directory)
-        client = _Client(path.name, reader, writer)
+        client = _Client(path.name, reader, writer, directory)
         for line in (line for line in dialogue.lines if line.kind != "="):
             await client.act(line)
         writer.close()
@@ -121,13 +151,21 @@ async def _connect(intake: Intake, over: str, directory: Path) -> tuple[asyncio.
         await intake.listen_lmtp(socket)
         return await asyncio.open_unix_connection(socket.path)
     where = Listen(host="127.0.0.1", port=0)
-    port = await (intake.listen_lmtp(where) if over == "lmtp" else intake.listen_smtp(where))
-    return await asyncio.open_connection("127.0.0.1", port)
+    if over == "smtps":
+        port = await intake.listen_smtp_tls(where)
+        return await asyncio.open_connection("127.0.0.1", port, ssl=_trusting(directory))
+    listen = {"lmtp": intake.listen_lmtp, "scanners": intake.listen_scanners, "smtp": intake.listen_smtp}[over]
+    return await asyncio.open_connection("127.0.0.1", await listen(where))
+
+
+def _trusting(directory: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=directory / "ca.pem")
 
 
 class _Client:
-    def __init__(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, directory: Path) -> None:
         self._name = name
+        self._directory = directory
         self._reader = reader
         self._writer = writer
         self._said = bytearray()
@@ -148,6 +186,9 @@ class _Client:
             await asyncio.sleep(0.03)
         elif line.kind == "C!" and line.text == "eof":
             self._writer.write_eof()
+        elif line.kind == "C!" and line.text == "tls":
+            async with asyncio.timeout(PATIENCE):
+                await self._writer.start_tls(_trusting(self._directory), server_hostname="127.0.0.1")
         elif line.kind == "C!":
             self._alone = True
         elif line.kind == "S:" and line.text == "closed":
