@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fax_bridge.email_to_fax.options import FaxOptions, LocalPart, OptionFault, clock_of, read_address
+from fax_bridge.email_to_fax.preview_address import preview_of
 from fax_bridge.fax import now
 from fax_bridge.numbers import BadNumber, read_number
 from fax_bridge.setting_types import UNIX, Network
@@ -27,6 +28,8 @@ class Destination:
     options: FaxOptions
     spelled: str
     """The options as they stand in the address."""
+    preview: bool = False
+    """``preview+`` stood before it: to be shown to the sender, not to be sent."""
 
 
 def sender_of(settings: Settings, mail_from: str, client: str) -> Sender | None:
@@ -60,13 +63,14 @@ def destination_of(settings: Settings, recipient: str) -> Destination | Refusal:
     local, _, domain = recipient.rpartition("@")
     if domain.lower().rstrip(".") not in settings.smtp.domains:
         return Refusal(f"550 5.1.2 {_ascii(domain) or 'an address without a domain'} is not a fax domain of ours")
+    preview, local = preview_of(local)
     written = LocalPart.read(local)
     try:
         number = read_number(written.number, settings.numbers.region)
         asked = read_address(written, clock_of(settings, now())) if written.options else FaxOptions()
     except (BadNumber, OptionFault) as why:
         return Refusal(f"550 5.1.3 {why}")
-    return Destination(number, asked, written.spelled)
+    return Destination(number, asked, written.spelled, preview)
 
 
 def _ascii(text: str) -> str:

@@ -1,16 +1,16 @@
 """The worker's step between the 250 and the POST: an accepted mail is read and made into its document."""
 
 import asyncio
-from collections.abc import Sequence
 from functools import partial
 
 from fax_bridge.documents.worker import Documents
-from fax_bridge.email_to_fax.document import Prepared, prepare
+from fax_bridge.email_to_fax.document import Prepared, Unfaxable, prepare
 from fax_bridge.email_to_fax.mail_part import ReadMail
 from fax_bridge.email_to_fax.options import OptionFault, clock_of, read_header
+from fax_bridge.email_to_fax.preview import Previewer
 from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.eventlog import event
-from fax_bridge.fax import Fate, Paper, ResultClass, now
+from fax_bridge.fax import Paper, ResultClass, now
 from fax_bridge.settings import Settings
 from fax_bridge.store import intake, messages
 from fax_bridge.store.lease import Lease
@@ -24,17 +24,18 @@ MOST_TRIES = 20
 class Preparer:
     """Handles the queue :data:`fax_bridge.store.messages.PREPARE`."""
 
-    def __init__(self, settings: Settings, store: Store, documents: Documents) -> None:
+    def __init__(self, settings: Settings, store: Store, documents: Documents, previewer: Previewer) -> None:
         self._settings = settings
         self._store = store
         self._documents = documents
+        self._previewer = previewer
 
     async def handle(self, lease: Lease, row: Work) -> None:
         if row.accepted_at + int(self._settings.faxmax.queue_lifetime * 1000) <= now():
-            await self._give_up(lease, ResultClass.EXPIRED, "")
+            await self._give_up(lease, row, ResultClass.EXPIRED, "")
             return
         if lease.claims > MOST_TRIES:
-            await self._give_up(lease, ResultClass.DOCUMENT, "worker_crashed")
+            await self._give_up(lease, row, ResultClass.DOCUMENT, "worker_crashed")
             return
         content = await intake.content(self._store, lease.id)
         # Parsing a large mail takes long enough to be felt by every session on this loop.
@@ -45,12 +46,15 @@ class Preparer:
         try:
             options = read_header(mail.fax_fields, clock_of(self._settings, row.accepted_at))
         except OptionFault as fault:
-            await self._refuse(lease, headers, (), f"{fault.reason}: {fault.written[:200]}")
+            await self._refuse(lease, row, headers, Unfaxable(fault.reason, fault.written[:200], ()))
             return
         account = self._settings.faxmax.account(row.account) if self._knows(row.account) else self._settings.faxmax
         paper = Paper(row.options.get("paper_size") or account.paper_size)
         made = await prepare(mail, self._documents, paper=paper)
-        if isinstance(made, Prepared):
+        if isinstance(made, Prepared) and row.preview is not None:
+            cover = _cover(mail, made.cover_body)
+            await self._previewer.show(lease, row, headers, made, cover=cover, send_at=options.send_at)
+        elif isinstance(made, Prepared):
             await self._store.write(
                 partial(
                     messages.prepared,
@@ -67,18 +71,26 @@ class Preparer:
             )
             event("document", lease.id, pages=made.pages, sha256=made.sha256[:16])
         else:
-            await self._refuse(lease, headers, made.fates, ": ".join(filter(None, (made.reason, made.detail))))
+            await self._refuse(lease, row, headers, made)
 
-    async def _refuse(self, lease: Lease, headers: messages.Headers, fates: Sequence[Fate], detail: str) -> None:
-        """``detail`` begins with the reason's word."""
+    async def _refuse(self, lease: Lease, row: Work, headers: messages.Headers, made: Unfaxable) -> None:
+        if row.preview is not None:
+            await self._previewer.refuse(lease, row, headers, made)
+            return
+        detail = ": ".join(filter(None, (made.reason, made.detail)))
         result = ResultClass.DOCUMENT
-        refused = partial(messages.refused, lease=lease, headers=headers, fates=fates, result=result, detail=detail)
+        refused = partial(
+            messages.refused, lease=lease, headers=headers, fates=made.fates, result=result, detail=detail
+        )
         await self._store.write(refused)
-        event("document", lease.id, refused=detail.partition(":")[0])
+        event("document", lease.id, refused=made.reason)
 
-    async def _give_up(self, lease: Lease, result: ResultClass, detail: str) -> None:
+    async def _give_up(self, lease: Lease, row: Work, result: ResultClass, detail: str) -> None:
         """A fault of ours (no converter, a bug) kept it here for too long: the sender has to hear of it."""
         headers = messages.Headers("", "", "")
+        if row.preview is not None:
+            await self._previewer.refuse(lease, row, headers, Unfaxable(detail or result, "", ()))
+            return
         refused = partial(messages.refused, lease=lease, headers=headers, fates=(), result=result, detail=detail)
         await self._store.write(refused)
         event("document", lease.id, refused=detail or result)

@@ -39,6 +39,11 @@ ASKED_OTHERWISE = Refusal(
 )
 """Two addresses of one number are one fax, which cannot go at two times; to pick one would be a guess."""
 
+FAX_OR_PREVIEW = Refusal(
+    "550 5.1.4 a mail is faxed or previewed, not both; send the one for this address in a mail of its own"
+)
+"""A person who asks for a preview wants to see the fax before it goes; both at once would be neither."""
+
 NOT_ALLOWED = Refusal("550 5.7.1 this sender may not send faxes from here")
 
 
@@ -132,6 +137,8 @@ class Intake:
             one.number == to.number and one.options != to.options for one in transaction.recipients
         ):
             to = ASKED_OTHERWISE
+        if isinstance(to, Destination) and any(one.preview != to.preview for one in transaction.recipients):
+            to = FAX_OR_PREVIEW
         if isinstance(to, Refusal):
             event("rejected", mail_from=mail_from, client=client, to=address, why=to.reply)
         return to
@@ -168,6 +175,10 @@ class Intake:
             return LOCAL_ERROR
         if not accepted.faxes:
             self.forget(mail)
+        if new.preview:
+            asked = [f"+{one.number}" for one in new.faxes]
+            event("accepted", new.id, mail_from=new.mail_from, client=client, size=mail.size, preview=asked)
+            return f"250 2.0.0 accepted as {new.id}"
         faxes = [f"{one.id}=+{one.number}" for one in accepted.faxes]
         repeats = {"repeats": list(accepted.repeated)} if accepted.repeated else {}
         event("accepted", new.id, mail_from=new.mail_from, client=client, size=mail.size, faxes=faxes, **repeats)
@@ -178,6 +189,7 @@ class Intake:
     ) -> intake.NewMessage:
         """One fax for each distinct number; two addresses that mean the same number are one fax."""
         mail_from = transaction.mail_from or ""
+        preview = any(one.preview for one in transaction.recipients)
         by_number: dict[str, list[Recipient]] = {}
         for recipient in transaction.recipients:
             by_number.setdefault(recipient.number, []).append(recipient)
@@ -198,9 +210,10 @@ class Intake:
                     number=number,
                     recipients=tuple(dict.fromkeys(one.address for one in recipients)),
                     # Its options too: the same mail with another time to send is not the same fax.
-                    repeat_key=mail.digest.key(
-                        mail_from=mail_from, number=number + recipients[0].spelled, client=client
-                    ),
+                    # A preview never stands for a fax, nor a fax for a preview; shown twice costs nothing.
+                    repeat_key=""
+                    if preview
+                    else mail.digest.key(mail_from=mail_from, number=number + recipients[0].spelled, client=client),
                     send_at=recipients[0].options.send_at,
                     dsn={one.address: one.dsn for one in recipients if one.dsn.asks},
                 )
@@ -209,6 +222,7 @@ class Intake:
             staged_pieces=mail.staged_pieces,
             staged_bytes=mail.staged_bytes,
             spooled_bytes=mail.spooled_bytes,
+            preview=preview,
         )
 
 

@@ -102,8 +102,8 @@ class SmtpSession(Connection):
         to = self._decisions.admit(transaction, self.client, path.address)
         if isinstance(to, Refusal):
             raise Refused(to.reply)
-        transaction.recipients.append(Recipient(path.address, to.number, dsn, to.options, to.spelled))
-        await self._send(f"250 2.1.5 fax to +{to.number}")
+        transaction.recipients.append(Recipient(path.address, to.number, dsn, to.options, to.spelled, to.preview))
+        await self._send(f"250 2.1.5 {'preview of a fax' if to.preview else 'fax'} to +{to.number}")
 
     def _may_begin(self) -> None:
         if not self._dialogue.host_name:

@@ -22,6 +22,8 @@ class Recipient:
     """What the address asks for beside the number."""
     spelled: str = ""
     """The options as they stand in the address."""
+    preview: bool = False
+    """Nothing is to be sent there: the sender only wants to see it."""
 
 
 class Transaction(Envelope):

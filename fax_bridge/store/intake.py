@@ -71,6 +71,8 @@ class NewMessage:
     dsn: MailDsn = field(default_factory=MailDsn)
     repeat_window: int = 0
     """Milliseconds; a recipient whose fax was accepted less than that ago gets no second one."""
+    preview: bool = False
+    """Nothing is to be faxed: ``faxes`` are kept with the message, and no row of them is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Accepted:
 async def accept(tx: Tx, news: Sequence[NewMessage]) -> Sequence[Accepted | Exception]:
     """Each message and one fax per number; once this is committed, the clients get their 250.
 
+    A mail that asks for a preview is a message without faxes.
     If all recipients of a mail are repeats, no message is kept at all. A :class:`Temporary` for a mail of which some
     staged pieces are gone (purged, because the clock jumped): its client keeps it.
     """
@@ -183,14 +186,27 @@ async def _insert(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]],
                 "mail_from": new.mail_from, "client": new.client,
                 "size": new.spooled_bytes or new.staged_bytes + len(new.content),
                 "spooled": int(new.spooled_bytes > 0), "language": new.language, "options": new.options,
-                "dsn_ret": new.dsn.ret, "dsn_envid": new.dsn.envid, **lease,
+                "dsn_ret": new.dsn.ret, "dsn_envid": new.dsn.envid,
+                "preview": [_previewed(one) for one in faxes] if new.preview else None, **lease,
             }
-            for new, _ in kept
+            for new, faxes in kept
         ],
     )  # fmt: skip
     in_rows = [new for new, _ in kept if not new.spooled_bytes]
     if pieces := [piece for new in in_rows for piece in _pieces(new.id, new.staged_pieces, new.content)]:
         await tx.conn.execute(insert(message_piece), pieces)
+    await _insert_faxes(tx, [(new, one) for new, faxes in kept if not new.preview for one in faxes], at)
+    if not tx.shared:
+        tx.wake(PREPARE.name)
+        return
+    for new, _ in kept:
+        tx.follow(let_go, new.id)
+        tx.undo(withdraw, new.id)
+
+
+async def _insert_faxes(tx: Tx, news: Sequence[tuple[NewMessage, NewFax]], at: Instant) -> None:
+    if not news:
+        return
     await tx.conn.execute(
         insert(fax),
         [
@@ -200,20 +216,15 @@ async def _insert(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]],
                 "repeat_key": one.repeat_key, "give_up_at": new.give_up_at, "send_at": one.send_at,
                 "dsn": {address: asdict(dsn) for address, dsn in one.dsn.items()} or None,
             }
-            for new, faxes in kept
-            for one in faxes
+            for new, one in news
         ],
     )  # fmt: skip
-    noted = [
-        {"fax_id": one.id, "at": at, "state": FaxState.QUEUED, "note": "accepted"} for _, faxes in kept for one in faxes
-    ]
+    noted = [{"fax_id": one.id, "at": at, "state": FaxState.QUEUED, "note": "accepted"} for _, one in news]
     await tx.conn.execute(insert(fax_event), noted)
-    if not tx.shared:
-        tx.wake(PREPARE.name)
-        return
-    for new, _ in kept:
-        tx.follow(let_go, new.id)
-        tx.undo(withdraw, new.id)
+
+
+def _previewed(one: NewFax) -> dict[str, object]:
+    return {"number": one.number, "recipients": list(one.recipients), "send_at": one.send_at}
 
 
 async def let_go(tx: Tx, ids: Sequence[str]) -> Sequence[None]:
