@@ -1,7 +1,13 @@
-"""``fax-bridge explain``: what a mail would become, told and shown; nothing is sent and no settings are needed."""
+"""``fax-bridge explain``: what a mail would become, told and shown; nothing is sent and no settings are needed.
+
+A document that is given instead of a mail is explained as the mail that holds nothing else.
+"""
 
 import email.utils
+import re
 from dataclasses import asdict, dataclass
+from email.message import EmailMessage
+from email.policy import SMTP
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,6 +16,9 @@ from fax_bridge.email_to_fax.cover import cover_html
 from fax_bridge.email_to_fax.document import Prepared, Unfaxable, prepare
 from fax_bridge.email_to_fax.mail_text import TOLERANT, header_text
 from fax_bridge.email_to_fax.options import LocalPart, OptionFault, read_address, read_header
+from fax_bridge.email_to_fax.part_kind import kind_by_bytes, kind_of, packing_of
+from fax_bridge.email_to_fax.preview import Drawn, drawn
+from fax_bridge.email_to_fax.preview_address import preview_of
 from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.email_to_fax.send_time import DAY_MS, Clock
 from fax_bridge.fax import Instant, Language, Paper, Resolution, now
@@ -18,6 +27,9 @@ from fax_bridge.numbers import BadNumber, read_number, shown
 from fax_bridge.wall_clock import at_zone
 
 ZONE = "Europe/Istanbul"
+_HEADER = re.compile(rb"\s*(?:From [^\n]*\n)?[!-9;-~]{1,80}[ \t]*:")
+"""A mail's first line (RFC 5322 §2.2), perhaps behind that of a mailbox file."""
+_UNTYPED = "application/octet-stream"
 WITHIN = 30 * DAY_MS
 """The defaults of ``reports.timezone`` and ``faxmax.send_at_within``."""
 
@@ -29,12 +41,31 @@ class Explanation:
     facts: dict[str, Any]
     pdf: bytes | None
     cover: str | None
+    drawn: Drawn | None
+    """All pages as pictures, where that was asked for."""
 
 
-async def explain(
-    content: bytes, to: list[str], *, region: str = "TR", language: Language = Language.TR
+async def explain(content: bytes, to: list[str], *, draw: bool = False, name: str = "") -> Explanation:
+    """``to``: envelope recipients; without any, the addresses of To and Cc that could be numbers are taken.
+
+    ``name`` is the file's, for a document. Raises :class:`Temporary` where this machine is at fault.
+    """
+    async with Documents() as documents:
+        return await explain_with(documents, content, to, draw=draw, name=name)
+
+
+async def explain_with(
+    documents: Documents,
+    content: bytes,
+    to: list[str],
+    *,
+    draw: bool = False,
+    name: str = "",
+    region: str = "TR",
+    language: Language = Language.TR,
 ) -> Explanation:
-    """``to``: envelope recipients; without any, the addresses of To and Cc that could be numbers are taken."""
+    """The same for many mails, one after the other."""
+    content = _mail_of(content, name)
     mail = read_mail(content)
     paper, resolution = Paper.A4, Resolution.FINE
     send_at = None
@@ -42,8 +73,7 @@ async def explain(
     made: Prepared | Unfaxable
     try:
         send_at = read_header(mail.fax_fields, _clock()).send_at
-        async with Documents() as documents:
-            made = await prepare(mail, documents, paper=paper)
+        made = await prepare(mail, documents, paper=paper)
     except OptionFault as fault:
         made = Unfaxable(fault.reason, fault.written, ())
     cover = None
@@ -71,7 +101,22 @@ async def explain(
         "sha256": made.sha256 if isinstance(made, Prepared) else None,
         "cover": cover is not None,
     }
-    return Explanation(facts, made.pdf if isinstance(made, Prepared) else None, cover)
+    if not isinstance(made, Prepared):
+        return Explanation(facts, None, None, None)
+    seen = await drawn(documents, pdf=made.pdf, pages=made.pages, cover=cover, paper=paper) if draw else None
+    return Explanation(facts, made.pdf, cover, seen)
+
+
+def _mail_of(content: bytes, name: str) -> bytes:
+    """The content itself, or a mail around it where it does not begin as a mail does and is a document."""
+    if kind_by_bytes(content) is None:
+        known = kind_of(_UNTYPED, name, content) or packing_of(_UNTYPED, name, content)
+        if known is None or _HEADER.match(content):
+            return content
+    mail = EmailMessage(policy=SMTP)
+    mail["Subject"] = name
+    mail.add_attachment(content, "application", "octet-stream", filename=name)
+    return mail.as_bytes()
 
 
 def _clock() -> Clock:
@@ -83,7 +128,8 @@ def _when(at: Instant | None) -> str | None:
 
 
 def _recipient(address: str, region: str) -> dict[str, Any]:
-    local = LocalPart.read(address.rpartition("@")[0] or address)
+    _, asked = preview_of(address.rpartition("@")[0] or address)
+    local = LocalPart.read(asked)
     try:
         number = read_number(local.number, region)
         send_at = _when(read_address(local, _clock()).send_at)
