@@ -97,10 +97,10 @@ def _forwarded_part(message: Message, place: Place, letterheads: dict[str, str])
     if place.forwards >= MAX_FORWARDS:
         yield _leaf(message, place, Plan.REFUSED, b"", reason="nested_too_deep")
         return
-    held = message.get_payload()
-    if not isinstance(held, list):
+    held = _held(message)
+    if held is None:
         inner = email.message_from_bytes(payload(message), policy=TOLERANT)
-    elif not held or not isinstance(held[0], Message):
+    elif not held:
         yield _leaf(message, place, Plan.REFUSED, b"", reason="bad_mime")
         return
     elif not held[0].keys() and is_base64(message):
@@ -111,15 +111,23 @@ def _forwarded_part(message: Message, place: Place, letterheads: dict[str, str])
     yield from forwarded(inner, place, letterheads)
 
 
+def _held(message: Message) -> list[Message] | None:
+    """What a message or a multipart holds; ``None`` for a part that was not taken apart: the library would decode that
+    one when it is asked for its payload, and raises for charsets such as ``idna``."""
+    if not message.is_multipart():
+        return None
+    return [part for part in message.get_payload() if isinstance(part, Message)]
+
+
 def _web_page(message: Message, place: Place, letterheads: dict[str, str]) -> Iterator[MailPart]:
     """A page saved as one file: its HTML and the pictures in it, and what only a browser needs."""
     if place.forwards >= MAX_FORWARDS:
         yield _leaf(message, place, Plan.REFUSED, b"", reason="nested_too_deep")
         return
-    root, held = message, message.get_payload()
-    if message.get_content_maintype() == "message" and isinstance(held, list) and held and isinstance(held[0], Message):
+    root, held = message, _held(message)
+    if held and message.get_content_maintype() == "message":
         root = held[0]
-    elif not message.is_multipart():
+    elif held is None:
         root = email.message_from_bytes(payload(message), policy=TOLERANT)
     if root.get_content_type() != "text/html" and not (
         root.get_content_type() == "multipart/related" and root.is_multipart()
