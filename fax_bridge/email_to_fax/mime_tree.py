@@ -22,6 +22,7 @@ from fax_bridge.email_to_fax.mail_text import (
     decoded,
     file_name,
     header_text,
+    is_binary,
     text_of,
     text_to_html,
 )
@@ -209,6 +210,8 @@ def _read_leaf(message: Message, place: Place) -> MailPart:
     if is_text and (place.web_page or not _is_attached(message)):
         return _body(message, place, data)
     kind = kind_of(content_type, name, data)
+    if kind in {PartKind.TEXT, PartKind.CSV, PartKind.HTML} and is_binary(data, message):
+        kind = None
     if kind in {None, PartKind.TEXT} and is_invoice(data):
         return _leaf(message, place, Plan.REFUSED, data, reason="xml_invoice")
     if kind is None:
@@ -220,6 +223,8 @@ def _body(message: Message, place: Place, data: bytes) -> MailPart:
     part = _leaf(message, place, Plan.BODY, data)
     if _ENCRYPTED.search(text_of(data, message)):
         return replace(part, plan=Plan.REFUSED, reason="mail_encrypted")
+    if is_binary(data, message):
+        return replace(part, plan=Plan.REFUSED, reason="text_undecodable")
     return part
 
 
