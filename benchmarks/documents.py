@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ class Bench:
                 },
             ),
             Table(
-                f"Whole mails, {TOGETHER} at a time: seconds for {MAILS}",
+                f"Whole mails, {TOGETHER} at a time: what {MAILS} take",
                 "fax-bridge",
                 "",
                 {"fax-bridge": lambda: self._took(self._many())},
@@ -201,10 +202,21 @@ def main() -> None:
         bench = Bench(runner, directory)
         try:
             print(machine.described(rounds.command(), directory))
+            print(f"- {', '.join(_versions())}")
             for table in bench.tables():
                 _tell(table, told.turns, told.only)
         finally:
             bench.close()
+
+
+def _versions() -> list[str]:
+    packages = ("hylafax-client", "ghostscript", "netpbm", "qpdf")
+    told = subprocess.run(
+        ("dpkg-query", "--show", "--showformat=${Package} ${Version}\n", *packages), capture_output=True, text=True
+    )
+    weasyprint = subprocess.run(("weasyprint", "--version"), capture_output=True, text=True).stdout.strip()
+    ours = [f"{name} {version(name)}" for name in ("plutoprint", "pikepdf", "pypdfium2", "pillow")]
+    return [*ours, *told.stdout.splitlines(), weasyprint]
 
 
 def _tell(table: Table, turns: int, only: list[str]) -> None:
