@@ -14,7 +14,7 @@ from fax_bridge.email_to_fax.cover import cover_html
 from fax_bridge.email_to_fax.document import Prepared, Unfaxable
 from fax_bridge.errors import DocumentRefused
 from fax_bridge.eventlog import event
-from fax_bridge.fax import Instant, Language, Paper, now
+from fax_bridge.fax import Instant, Language, Paper, Resolution, now
 from fax_bridge.mail.letters import Preview, PreviewRecipient
 from fax_bridge.mail.preview import preview_mail
 from fax_bridge.mail.words import Words
@@ -83,7 +83,7 @@ class Previewer:
         send_at: Instant | None,
     ) -> None:
         """Answer with the fax. ``send_at`` is for the recipients whose address names none."""
-        paper = Paper(self._paper(row))
+        paper = self._paper(row)
         page = self._cover(row, made, cover) if cover is not None else None
         seen = await drawn(self._documents, pdf=made.pdf, pages=min(made.pages, PICTURES), cover=page, paper=paper)
         preview = self._preview(
@@ -114,7 +114,7 @@ class Previewer:
             subject=headers.subject,
             accepted_at=row.accepted_at,
             recipients=tuple(_recipients(row.preview, send_at)),
-            resolution=row.options.get("resolution") or self._account(row).resolution,
+            resolution=Resolution(row.options.get("resolution") or self._account(row).resolution),
             paper=self._paper(row),
             original_message_id=headers.message_id,
             references=headers.references,
@@ -170,8 +170,8 @@ class Previewer:
         faxmax = self._settings.faxmax
         return faxmax.account(row.account) if row.account in faxmax.account_names else faxmax
 
-    def _paper(self, row: Work) -> str:
-        return str(row.options.get("paper_size") or self._account(row).paper_size)
+    def _paper(self, row: Work) -> Paper:
+        return Paper(row.options.get("paper_size") or self._account(row).paper_size)
 
 
 def _recipients(rows: Sequence[dict[str, Any]], send_at: Instant | None) -> list[PreviewRecipient]:

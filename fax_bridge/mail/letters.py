@@ -6,7 +6,7 @@ Texts may be anything that came from outside; they are made harmless where they 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fax_bridge.fax import Fate, FaxState, Instant, Language, ResultClass
+from fax_bridge.fax import Fate, FaxState, Instant, Language, Paper, Resolution, ResultClass
 
 DEFAULT_ZONE = "Europe/Istanbul"
 
@@ -75,8 +75,8 @@ class Preview:
     subject: str
     accepted_at: Instant
     recipients: tuple[PreviewRecipient, ...]
-    resolution: str = ""
-    paper: str = ""
+    resolution: Resolution = Resolution.FINE
+    paper: Paper = Paper.A4
     refused: str = ""
     pages: int = 0
     covered: bool = False

@@ -34,7 +34,7 @@ def preview_mail(preview: Preview, words: Words, *, sender: str, message_id: str
         subject=line(preview.subject, 120),
         pages=_pages(preview, words, shown),
         to_send=_to_send(preview, words, shown),
-        resolution=line(preview.resolution),
+        resolution=words.phrase(preview.language, f"resolution.{preview.resolution}"),
         paper=line(preview.paper),
         parts=tuple(part_view(fate, words, shown, made=preview.pages > 0) for fate in preview.fates),
         files=[name for name, _ in files],

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fax_bridge.documents.worker import Documents
+from tests.foreign import explained
 from tests.fuzz.__main__ import fuzz
 from tests.fuzz.targets import TARGETS
 
@@ -29,6 +30,12 @@ async def test_what_was_found_once_is_mended(path: Path, documents: Documents) -
     """Each former finding through the target that its name begins with."""
     content = await asyncio.to_thread(path.read_bytes)
     await TARGETS[path.name.partition("-")[0]](documents).run(content)
+
+
+async def test_explain_answers_for_whatever_lies_in_a_directory() -> None:
+    """What ``scripts/fuzz explain`` does with other people's files, over some of ours: none crashes it."""
+    data = FOUND.parent
+    assert await explained([data / "fuzz", data / "tiff", data / "settings"], draw=False, most=60) == 0
 
 
 def test_every_finding_is_described() -> None:

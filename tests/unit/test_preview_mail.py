@@ -9,7 +9,7 @@ from email.parser import BytesParser
 import pytest
 
 from fax_bridge.email_to_fax.preview_address import preview_of
-from fax_bridge.fax import Fate, FateKind, Language
+from fax_bridge.fax import Fate, FateKind, Language, Paper, Resolution
 from fax_bridge.mail import preview as module
 from fax_bridge.mail.letters import Preview, PreviewRecipient
 from fax_bridge.mail.preview import preview_mail
@@ -24,8 +24,8 @@ SHOWN = Preview(
     subject="Şişli şantiyesi",
     accepted_at=NOON,
     recipients=(PreviewRecipient("902162222525", ("preview+02162222525@fax.example.com",), NOON + 3_600_000),),
-    resolution="fine",
-    paper="A4",
+    resolution=Resolution.FINE,
+    paper=Paper.A4,
     pages=2,
     covered=True,
     pdf=b"%PDF-1.7 the pages\xff",
@@ -57,9 +57,19 @@ def words(message: EmailMessage, kind: str) -> str:
 def test_text_and_html_say_the_same(language: Language) -> None:
     """That nothing was sent, to whom it would go and when, the pages, the fates, how to send it."""
     message = read(replace(SHOWN, language=language))
+    resolution = "fine resolution" if language == "en" else "ince çözünürlük"
     for kind in ("plain", "html"):
         said = words(message, kind)
-        for fact in ("+90 216 222 25 25", "15:06", "Şişli şantiyesi", "a.pdf", "9f86d081", "preview+", "fine", "A4"):
+        for fact in (
+            "+90 216 222 25 25",
+            "15:06",
+            "Şişli şantiyesi",
+            "a.pdf",
+            "9f86d081",
+            "preview+",
+            "A4",
+            resolution,
+        ):
             assert fact in said, (kind, fact)
     assert ("Nothing was sent" if language == "en" else "Hiçbir şey gönderilmedi") in words(message, "html")
 
