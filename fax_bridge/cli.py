@@ -11,11 +11,12 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from fax_bridge import __version__, check, console, daemon, eventlog, explanation_files
+from fax_bridge import __version__, check, console, daemon, eventlog
 from fax_bridge.demo import demo as run_demo
 from fax_bridge.documents.worker import ConvertedFax, Documents
 from fax_bridge.errors import BridgeError
 from fax_bridge.explain import explain as explain_mail
+from fax_bridge.explanation_files import write as write_explanation
 from fax_bridge.fax import FaxState, PushState, now
 from fax_bridge.faxmax.sandbox import Sandbox, SandboxSettings, fate_table
 from fax_bridge.history import (
@@ -157,7 +158,7 @@ def explain(
     draw = png is not None or (cover is not None and cover.suffix.lower() == ".pdf")
     try:
         told = asyncio.run(explain_mail(file.read_bytes(), to or [], draw=draw, name=file.name))
-        explanation_files.write(told, pdf=pdf, cover=cover, png=png)
+        write_explanation(told, pdf=pdf, cover=cover, png=png)
     except (BridgeError, OSError) as fault:
         _fail(f"{file}: {fault}")
     _print_json(told.facts) if as_json else console.explanation(told.facts)

@@ -15,8 +15,7 @@ from fax_bridge.email_to_fax.document import Prepared, Unfaxable
 from fax_bridge.errors import DocumentRefused
 from fax_bridge.eventlog import event
 from fax_bridge.fax import Instant, Language, Paper, Resolution, now
-from fax_bridge.mail.letters import Preview, PreviewRecipient
-from fax_bridge.mail.preview import preview_mail
+from fax_bridge.mail.preview import Preview, PreviewRecipient, preview_mail
 from fax_bridge.mail.words import Words
 from fax_bridge.settings import Settings
 from fax_bridge.store import messages, outbox
@@ -112,7 +111,6 @@ class Previewer:
             message_id=row.id,
             to=row.mail_from,
             subject=headers.subject,
-            accepted_at=row.accepted_at,
             recipients=tuple(_recipients(row.preview, send_at)),
             resolution=Resolution(row.options.get("resolution") or self._account(row).resolution),
             paper=self._paper(row),

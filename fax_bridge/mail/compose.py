@@ -45,14 +45,14 @@ def report_mail(report: Report, words: Words, *, sender: str, message_id: str, d
         zone=shown.zone(),
     )
     headers = [
-        mailboxes("From", [parsed(sender)]),
+        mailboxes("From", [_parsed(sender)]),
         mailboxes("To", [("", report.to)]),
         unstructured("Subject", rendered.subject),
         message_ids("In-Reply-To", [report.original_message_id]),
         message_ids("References", [report.references, report.original_message_id]),
-        *automatic("auto-replied", report.message_id),
+        *_automatic("auto-replied", report.message_id),
     ]
-    return finished(headers, alternatives(rendered), shown, message_id, date)
+    return _mail(headers, _alternatives(rendered), shown, message_id, date)
 
 
 def received_mail(
@@ -80,19 +80,19 @@ def received_mail(
         files=[name for name, *_ in files],
         original=next((name for name, *_, kind in files if kind == "tiff"), ""),
     )
-    body = alternatives(rendered)
+    body = _alternatives(rendered)
     if fax.picture_png is not None:
         _, html = body.iter_parts()
         html.add_related(fax.picture_png, "image", "png", cid=f"<{PICTURE}>", filename="1.png", disposition="inline")
     for name, data, maintype, subtype in files:
         body.add_attachment(data, maintype, subtype, filename=name)
     headers = [
-        mailboxes("From", [(_caller_name(fax), reply_to) if fax.caller else parsed(sender)]),
+        mailboxes("From", [(_caller_name(fax), reply_to) if fax.caller else _parsed(sender)]),
         mailboxes("To", [("", address) for address in to]),
         unstructured("Subject", rendered.subject),
-        *automatic("auto-generated", fax.fax_id),
+        *_automatic("auto-generated", fax.fax_id),
     ]
-    return finished(headers, body, shown, message_id, date)
+    return _mail(headers, body, shown, message_id, date)
 
 
 def alert_mail(alert: Alert, words: Words, *, sender: str, message_id: str, date: Instant) -> bytes:
@@ -117,12 +117,12 @@ def alert_mail(alert: Alert, words: Words, *, sender: str, message_id: str, date
         zone=shown.zone(),
     )
     headers = [
-        mailboxes("From", [parsed(sender)]),
+        mailboxes("From", [_parsed(sender)]),
         mailboxes("To", [("", alert.to)]),
         unstructured("Subject", rendered.subject),
-        *automatic("auto-generated", alert.subject),
+        *_automatic("auto-generated", alert.subject),
     ]
-    return finished(headers, alternatives(rendered), shown, message_id, date)
+    return _mail(headers, _alternatives(rendered), shown, message_id, date)
 
 
 # --- the received fax --------------------------------------------------------------------------------
@@ -194,20 +194,19 @@ def _fallback(fax: ReceivedFax, words: Words, called: str) -> str:
 # --- every mail --------------------------------------------------------------------------------------
 
 
-def parsed(sender: str) -> tuple[str, str]:
-    """Display name and address. Raises :class:`ValueError` where there is no address."""
+def _parsed(sender: str) -> tuple[str, str]:
     name, address = parseaddr(line(sender, 400))
     if not is_address(address):
         raise ValueError(f"{sender!r} holds no mail address")
     return name, address
 
 
-def automatic(kind: str, our_id: str) -> list[str]:
+def _automatic(kind: str, our_id: str) -> list[str]:
     """What keeps robots from answering robots (RFC 3834 §5; the X- header is Exchange's), and our own mark."""
     return [f"Auto-Submitted: {kind}", "X-Auto-Response-Suppress: All", unstructured("X-Fax-Bridge-Id", our_id)]
 
 
-def alternatives(rendered: Rendered) -> EmailMessage:
+def _alternatives(rendered: Rendered) -> EmailMessage:
     """Text and HTML in quoted-printable: seven bits, so that any server takes it, and short lines."""
     body = EmailMessage(policy=SMTP)
     body.set_content(rendered.text, cte="quoted-printable")
@@ -215,8 +214,7 @@ def alternatives(rendered: Rendered) -> EmailMessage:
     return body
 
 
-def finished(headers: list[str], body: EmailMessage, shown: Shown, message_id: str, date: Instant) -> bytes:
-    """The whole mail, dated and named. Raises :class:`ValueError` for a Message-ID that is none."""
+def _mail(headers: list[str], body: EmailMessage, shown: Shown, message_id: str, date: Instant) -> bytes:
     own = message_ids("Message-ID", [message_id])
     if not own:
         raise ValueError(f"{message_id!r} is no Message-ID in angle brackets")

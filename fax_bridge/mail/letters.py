@@ -6,7 +6,7 @@ Texts may be anything that came from outside; they are made harmless where they 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fax_bridge.fax import Fate, FaxState, Instant, Language, Paper, Resolution, ResultClass
+from fax_bridge.fax import Fate, FaxState, Instant, Language, ResultClass
 
 DEFAULT_ZONE = "Europe/Istanbul"
 
@@ -49,45 +49,6 @@ class Report:
     document_sha256: str = ""
     language: Language = Language.TR
     correction: bool = False
-    timezone: str = DEFAULT_ZONE
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewRecipient:
-    """Who would get the fax: ``number`` in E.164 digits, ``send_at`` where it would wait until then."""
-
-    number: str
-    recipients: tuple[str, ...]
-    send_at: Instant | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What one mail would become, for the sender who asked.
-
-    ``refused`` is the reason's word, perhaps with a detail behind a colon, where it would not be faxed at all; then
-    there is no ``pdf``. ``covered``: a cover goes before the ``pages``, whether it could be drawn (``cover``, a PDF) or
-    not. ``pictures`` are PNGs, of the cover and the first pages.
-    """
-
-    message_id: str
-    to: str
-    subject: str
-    accepted_at: Instant
-    recipients: tuple[PreviewRecipient, ...]
-    resolution: Resolution = Resolution.FINE
-    paper: Paper = Paper.A4
-    refused: str = ""
-    pages: int = 0
-    covered: bool = False
-    pdf: bytes | None = None
-    cover: bytes | None = None
-    pictures: tuple[bytes, ...] = ()
-    fates: tuple[Fate, ...] = ()
-    original_message_id: str = ""
-    references: str = ""
-    document_sha256: str = ""
-    language: Language = Language.TR
     timezone: str = DEFAULT_ZONE
 
 

@@ -1,12 +1,13 @@
 """The answer to ``preview+NUMBER@domain``: what the mail would become, shown before anything is sent."""
 
+from dataclasses import dataclass
 from email.message import EmailMessage
 
 from fax_bridge import numbers
-from fax_bridge.fax import Instant
-from fax_bridge.mail.compose import alternatives, automatic, finished, parsed
+from fax_bridge.fax import Fate, Instant, Language, Paper, Resolution
+from fax_bridge.mail.frame import alternatives, automatic, framed, parsed
 from fax_bridge.mail.headers import line, mailboxes, message_ids, unstructured
-from fax_bridge.mail.letters import Preview
+from fax_bridge.mail.letters import DEFAULT_ZONE
 from fax_bridge.mail.outcome import part_view, reason
 from fax_bridge.mail.shown import Shown
 from fax_bridge.mail.words import Words
@@ -15,9 +16,47 @@ MOST_ATTACHED = 15_000_000
 """Bytes of PDF in one mail: in base64 some 21 MB, which nearly every mail server takes."""
 
 
+@dataclass(frozen=True, slots=True)
+class PreviewRecipient:
+    """Who would get the fax: ``number`` in E.164 digits, ``send_at`` where it would wait until then."""
+
+    number: str
+    recipients: tuple[str, ...]
+    send_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What one mail would become, for the sender who asked.
+
+    ``refused`` is the reason's word, perhaps with a detail behind a colon, where it would not be faxed at all; then
+    there is no ``pdf``. ``covered``: a cover goes before the ``pages``, whether it could be drawn (``cover``, a PDF) or
+    not. ``pictures`` are PNGs, of the cover and the first pages.
+    """
+
+    message_id: str
+    to: str
+    subject: str
+    recipients: tuple[PreviewRecipient, ...]
+    resolution: Resolution = Resolution.FINE
+    paper: Paper = Paper.A4
+    refused: str = ""
+    pages: int = 0
+    covered: bool = False
+    pdf: bytes | None = None
+    cover: bytes | None = None
+    pictures: tuple[bytes, ...] = ()
+    fates: tuple[Fate, ...] = ()
+    original_message_id: str = ""
+    references: str = ""
+    document_sha256: str = ""
+    language: Language = Language.TR
+    timezone: str = DEFAULT_ZONE
+
+
 def preview_mail(preview: Preview, words: Words, *, sender: str, message_id: str, date: Instant) -> bytes:
     """``sender`` is the From header's value, ``message_id`` stands in angle brackets. Raises :class:`ValueError`
-    as :func:`fax_bridge.mail.compose.report_mail` does.
+    where one of them is none.
     """
     shown = Shown(preview.language, preview.timezone)
     files, too_large = _files(preview, words)
@@ -56,7 +95,7 @@ def preview_mail(preview: Preview, words: Words, *, sender: str, message_id: str
         message_ids("References", [preview.references, preview.original_message_id]),
         *automatic("auto-replied", preview.message_id),
     ]
-    return finished(headers, body, shown, message_id, date)
+    return framed(headers, body, shown, message_id, date)
 
 
 def _show(body: EmailMessage, names: list[str], pictures: tuple[bytes, ...]) -> None:

@@ -186,8 +186,8 @@ async def _insert(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]],
                 "mail_from": new.mail_from, "client": new.client,
                 "size": new.spooled_bytes or new.staged_bytes + len(new.content),
                 "spooled": int(new.spooled_bytes > 0), "language": new.language, "options": new.options,
-                "dsn_ret": new.dsn.ret, "dsn_envid": new.dsn.envid,
-                "preview": [_previewed(one) for one in faxes] if new.preview else None, **lease,
+                "dsn_ret": new.dsn.ret, "dsn_envid": new.dsn.envid, **lease,
+                "preview": [_previewed(one) for one in faxes] if new.preview else None,
             }
             for new, faxes in kept
         ],
@@ -195,18 +195,16 @@ async def _insert(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]],
     in_rows = [new for new, _ in kept if not new.spooled_bytes]
     if pieces := [piece for new in in_rows for piece in _pieces(new.id, new.staged_pieces, new.content)]:
         await tx.conn.execute(insert(message_piece), pieces)
-    await _insert_faxes(tx, [(new, one) for new, faxes in kept if not new.preview for one in faxes], at)
-    if not tx.shared:
-        tx.wake(PREPARE.name)
-        return
-    for new, _ in kept:
-        tx.follow(let_go, new.id)
-        tx.undo(withdraw, new.id)
+    if faxed := [(new, faxes) for new, faxes in kept if not new.preview]:
+        await _insert_faxes(tx, faxed, at)
+    _announce(tx, [new.id for new, _ in kept])
 
 
-async def _insert_faxes(tx: Tx, news: Sequence[tuple[NewMessage, NewFax]], at: Instant) -> None:
-    if not news:
-        return
+def _previewed(one: NewFax) -> dict[str, object]:
+    return {"number": one.number, "recipients": list(one.recipients), "send_at": one.send_at}
+
+
+async def _insert_faxes(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]], at: Instant) -> None:
     await tx.conn.execute(
         insert(fax),
         [
@@ -216,15 +214,24 @@ async def _insert_faxes(tx: Tx, news: Sequence[tuple[NewMessage, NewFax]], at: I
                 "repeat_key": one.repeat_key, "give_up_at": new.give_up_at, "send_at": one.send_at,
                 "dsn": {address: asdict(dsn) for address, dsn in one.dsn.items()} or None,
             }
-            for new, one in news
+            for new, faxes in kept
+            for one in faxes
         ],
     )  # fmt: skip
-    noted = [{"fax_id": one.id, "at": at, "state": FaxState.QUEUED, "note": "accepted"} for _, one in news]
+    noted = [
+        {"fax_id": one.id, "at": at, "state": FaxState.QUEUED, "note": "accepted"} for _, faxes in kept for one in faxes
+    ]
     await tx.conn.execute(insert(fax_event), noted)
 
 
-def _previewed(one: NewFax) -> dict[str, object]:
-    return {"number": one.number, "recipients": list(one.recipients), "send_at": one.send_at}
+def _announce(tx: Tx, ids: Sequence[str]) -> None:
+    """To the workers at once, or, where other nodes share the database, once the commit is known to be on disk."""
+    if not tx.shared:
+        tx.wake(PREPARE.name)
+        return
+    for message_id in ids:
+        tx.follow(let_go, message_id)
+        tx.undo(withdraw, message_id)
 
 
 async def let_go(tx: Tx, ids: Sequence[str]) -> Sequence[None]:

@@ -11,8 +11,7 @@ import pytest
 from fax_bridge.email_to_fax.preview_address import preview_of
 from fax_bridge.fax import Fate, FateKind, Language, Paper, Resolution
 from fax_bridge.mail import preview as module
-from fax_bridge.mail.letters import Preview, PreviewRecipient
-from fax_bridge.mail.preview import preview_mail
+from fax_bridge.mail.preview import Preview, PreviewRecipient, preview_mail
 from fax_bridge.mail.words import Words
 
 WORDS = Words()
@@ -22,7 +21,6 @@ SHOWN = Preview(
     message_id="01HF7YAT31JZHSMW1DA8S1XZ7J",
     to="ayse@example.com",
     subject="Şişli şantiyesi",
-    accepted_at=NOON,
     recipients=(PreviewRecipient("902162222525", ("preview+02162222525@fax.example.com",), NOON + 3_600_000),),
     resolution=Resolution.FINE,
     paper=Paper.A4,
