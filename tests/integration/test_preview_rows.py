@@ -4,16 +4,18 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
+from sqlalchemy.exc import NoResultFound
 from ulid import ULID
 
 from fax_bridge.fax import now
 from fax_bridge.store import intake, messages, outbox
+from fax_bridge.store.faxes import to_submit
 from fax_bridge.store.lease import LeaseLost, claim
 from fax_bridge.store.retention import Kept, purge
-from fax_bridge.store.schema import fax, fax_event, message
+from fax_bridge.store.schema import document, fax, fax_event, message
 from fax_bridge.store.schema import outbox as outbox_table
-from fax_bridge.store.store import Store
+from fax_bridge.store.store import Store, Tx
 
 ANSWERED = partial(messages.previewed, headers=messages.Headers("x", "<a@b>", ""), fates=(), pages=1, sha256="s")
 
@@ -75,6 +77,25 @@ async def test_a_preview_is_answered_in_the_commit_that_ends_it(store: Store) ->
     assert await count(store, fax) == 0
     assert await store.write(partial(claim, queue=messages.PREPARE, owner="c", lease_ms=0, limit=1)) == []
     assert await store.write(partial(claim, queue=messages.REPORT, owner="c", lease_ms=0, limit=1)) == []
+
+
+async def test_a_fax_that_a_preview_should_never_have_is_not_handed_over(store: Store) -> None:
+    """A second wall behind the first: whatever put the row there, nothing to POST is found for it."""
+    shown, sent = new(preview=True), new(preview=False, key="k")
+    for one in (shown, sent):
+        await store.write_each(intake.accept, one)
+
+    async def stray(tx: Tx) -> None:
+        row = (await tx.conn.execute(select(fax).where(fax.c.message_id == sent.id))).one()
+        await tx.conn.execute(insert(fax).values(**row._asdict() | {"id": "STRAY", "message_id": shown.id}))
+        for one in (shown, sent):
+            await tx.conn.execute(insert(document).values(message_id=one.id, pdf=b"%PDF"))
+
+    await store.write(stray)
+    async with store.read() as conn:
+        assert (await to_submit(conn, sent.faxes[0].id)).pdf == b"%PDF"
+        with pytest.raises(NoResultFound):
+            await to_submit(conn, "STRAY")
 
 
 async def test_what_is_kept_of_a_preview_is_purged_as_a_fax_is(store: Store) -> None:
