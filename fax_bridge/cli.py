@@ -18,6 +18,7 @@ from fax_bridge.demo import demo as run_demo
 from fax_bridge.documents.worker import ConvertedFax, Documents
 from fax_bridge.errors import BridgeError
 from fax_bridge.explain import explain as explain_mail
+from fax_bridge.explanation_files import write as write_explanation
 from fax_bridge.fax import FaxState, PushState, now
 from fax_bridge.faxmax.sandbox import Sandbox, SandboxSettings, fate_table
 from fax_bridge.history import (
@@ -155,18 +156,20 @@ def check_settings(config: Config = None) -> None:
 
 @app.command()
 def explain(
-    file: Annotated[Path, typer.Argument(help="A mail as a file.", exists=True, dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="A mail as a file, or a document.", exists=True, dir_okay=False)],
     to: Annotated[list[str] | None, typer.Option("--to", help="An envelope recipient, NUMBER@DOMAIN.")] = None,
     as_json: AsJson = False,
     pdf: Annotated[Path | None, typer.Option(help="Write the document there.")] = None,
-    cover: Annotated[Path | None, typer.Option(help="Write the cover there.")] = None,
+    cover: Annotated[Path | None, typer.Option(help="Write the cover there: HTML, or a PDF if so named.")] = None,
+    png: Annotated[Path | None, typer.Option(help="A directory: write a picture of each page there.")] = None,
 ) -> None:
     """What this mail would become: recipients, the fate of every part, the document. Sends nothing."""
-    told = asyncio.run(explain_mail(file.read_bytes(), to or []))
-    if pdf and told.pdf:
-        _write(pdf, told.pdf)
-    if cover and told.cover:
-        _write(cover, told.cover.encode())
+    draw = png is not None or (cover is not None and cover.suffix.lower() == ".pdf")
+    try:
+        told = asyncio.run(explain_mail(file.read_bytes(), to or [], draw=draw, name=file.name))
+        write_explanation(told, pdf=pdf, cover=cover, png=png)
+    except (BridgeError, OSError) as fault:
+        _fail(f"{file}: {fault}")
     _print_json(told.facts) if as_json else console.explanation(told.facts)
     raise typer.Exit(0 if told.facts["faxed"] else 1)
 

@@ -23,6 +23,7 @@ from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.expire import expire_forever, expire_held_forever
 from fax_bridge.email_to_fax.notify import Notifier
 from fax_bridge.email_to_fax.prepare import Preparer
+from fax_bridge.email_to_fax.preview import Previewer
 from fax_bridge.email_to_fax.receive import Intake
 from fax_bridge.email_to_fax.report import Reporter
 from fax_bridge.email_to_fax.submit import Submitter, fingerprint
@@ -290,6 +291,7 @@ def _workers(
         name: settings.faxmax.account(name).max_concurrent for name in settings.faxmax.account_names
     }
 
+    previewer = Previewer(settings, store, documents, words)
     events = Events(settings, store, alerts)
     composer = Composer(settings, words, tokens, alerts)
 
@@ -297,7 +299,7 @@ def _workers(
         return Worker(store, queue, handle, {None: slots})
 
     return [
-        plain(messages.PREPARE, Preparer(settings, store, documents).handle, 2),
+        plain(messages.PREPARE, Preparer(settings, store, documents, previewer).handle, 2),
         Worker(store, faxes.SUBMIT, submitter.handle_queued, lanes, submitter.open_accounts, submitter.limits),
         plain(faxes.PROMISED, submitter.handle_promised, 8),
         plain(messages.REPORT, Reporter(settings, store, documents, words).handle, 4),

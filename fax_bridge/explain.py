@@ -1,33 +1,47 @@
-"""``fax-bridge explain``: what a mail would become, told and shown; nothing is sent and no settings are needed."""
+"""``fax-bridge explain``: what a mail would become, told and shown; nothing is sent and no settings are needed.
+
+A document that is given instead of a mail is explained as the mail that holds nothing else.
+"""
 
 import email.utils
+import re
 from dataclasses import asdict, dataclass, replace
+from email.message import EmailMessage
+from email.policy import SMTP
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.cover import Cover
 from fax_bridge.email_to_fax.distribution_list import divided, lines_of
-from fax_bridge.email_to_fax.document import Prepared, Unfaxable, prepare
+from fax_bridge.email_to_fax.document import CoverRule, Prepared, Unfaxable, prepare, without_cover
 from fax_bridge.email_to_fax.mail_part import MailPart
 from fax_bridge.email_to_fax.mail_text import TOLERANT, header_text
 from fax_bridge.email_to_fax.options import (
+    NO_COVER,
     FaxOptions,
     LocalPart,
     OptionFault,
+    cover_policy,
     read_address,
     read_header,
     read_subject,
     unknown_fields,
 )
+from fax_bridge.email_to_fax.part_kind import kind_by_bytes, kind_of, packing_of
+from fax_bridge.email_to_fax.preview import Drawn, drawn
+from fax_bridge.email_to_fax.preview_address import preview_of
 from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.email_to_fax.send_time import DAY_MS, Clock
-from fax_bridge.fax import Instant, Language, Paper, Resolution, now
+from fax_bridge.fax import CoverPolicy, Instant, Language, Paper, Resolution, now
 from fax_bridge.mail.words import Words
 from fax_bridge.numbers import BadNumber, read_number, shown
 from fax_bridge.wall_clock import at_zone
 
 ZONE = "Europe/Istanbul"
+_HEADER = re.compile(rb"\s*(?:From [^\n]*\n)?[!-9;-~]{1,80}[ \t]*:")
+"""A mail's first line (RFC 5322 §2.2), perhaps behind that of a mailbox file."""
+_UNTYPED = "application/octet-stream"
 WITHIN = 30 * DAY_MS
 """The defaults of ``reports.timezone`` and ``faxmax.send_at_within``."""
 
@@ -39,12 +53,31 @@ class Explanation:
     facts: dict[str, Any]
     pdf: bytes | None
     cover: str | None
+    drawn: Drawn | None
+    """All pages as pictures, where that was asked for."""
 
 
-async def explain(
-    content: bytes, to: list[str], *, region: str = "TR", language: Language = Language.TR
+async def explain(content: bytes, to: list[str], *, draw: bool = False, name: str = "") -> Explanation:
+    """``to``: envelope recipients; without any, the addresses of To and Cc that could be numbers are taken.
+
+    ``name`` is the file's, for a document. Raises :class:`Temporary` where this machine is at fault.
+    """
+    async with Documents() as documents:
+        return await explain_with(documents, content, to, draw=draw, name=name)
+
+
+async def explain_with(
+    documents: Documents,
+    content: bytes,
+    to: list[str],
+    *,
+    draw: bool = False,
+    name: str = "",
+    region: str = "TR",
+    language: Language = Language.TR,
 ) -> Explanation:
-    """``to``: envelope recipients; without any, the addresses of To and Cc that could be numbers are taken."""
+    """The same for many mails, one after the other."""
+    content = _mail_of(content, name)
     mail = read_mail(content)
     asked = FaxOptions()
     lists: list[MailPart] = []
@@ -55,22 +88,25 @@ async def explain(
         asked = of_subject.over(read_header(mail.fax_fields, _clock()))
         mail, lists = divided(replace(mail, subject=subject))
         recipients += [_recipient(line.text, region) for part in lists for line in lines_of(part.data)]
-        async with Documents() as documents:
-            made = await prepare(mail, documents, paper=_paper(recipients, asked))
+        rule = CoverRule(cover_policy(asked.cover, CoverPolicy.WITH_TEXT))
+        made = await prepare(mail, documents, paper=_paper(recipients, asked), cover=rule)
+        if isinstance(made, Prepared) and asked.cover in NO_COVER:
+            made = without_cover(made)
     except OptionFault as fault:
         made = Unfaxable(fault.reason, fault.written, ())
     cover = None
     if isinstance(made, Prepared) and made.cover_body is not None:
-        number = next((r["number"] for r in recipients if r["number"]), "902162222525")
+        first = next((r["shown"] for r in recipients if r["shown"]), shown("902162222525"))
         parts = {"body": made.cover_body, "subject": mail.subject, "from_name": mail.from_name}
         parts |= {"from_address": mail.from_address}
-        cover = Cover(parts, number, mail.date or now(), language, ZONE).html(Words(), made.pages + 1)
+        cover = Cover(parts, first, mail.date or now(), language, ZONE).html(Words(), made.pages + 1)
+    paper = _paper(recipients, asked)
     facts = {
         "subject": mail.subject,
         "from": email.utils.formataddr((mail.from_name, mail.from_address)),
         "recipients": recipients,
         "options": {
-            "paper_size": _paper(recipients, asked),
+            "paper_size": paper,
             "resolution": asked.resolution or Resolution.FINE,
             "cover": asked.cover,
             "cli": asked.cli,
@@ -85,7 +121,22 @@ async def explain(
         "sha256": made.sha256 if isinstance(made, Prepared) else None,
         "cover": cover is not None,
     }
-    return Explanation(facts, made.pdf if isinstance(made, Prepared) else None, cover)
+    if not isinstance(made, Prepared):
+        return Explanation(facts, None, None, None)
+    seen = await drawn(documents, pdf=made.pdf, pages=made.pages, cover=cover, paper=paper) if draw else None
+    return Explanation(facts, made.pdf, cover, seen)
+
+
+def _mail_of(content: bytes, name: str) -> bytes:
+    """The content itself, or a mail around it where it does not begin as a mail does and is a document."""
+    if kind_by_bytes(content) is None:
+        known = kind_of(_UNTYPED, name, content) or packing_of(_UNTYPED, name, content)
+        if known is None or _HEADER.match(content):
+            return content
+    mail = EmailMessage(policy=SMTP)
+    mail["Subject"] = name
+    mail.add_attachment(content, "application", "octet-stream", filename=name)
+    return mail.as_bytes()
 
 
 def _clock() -> Clock:
@@ -99,8 +150,9 @@ def _when(at: Instant | None) -> str | None:
 def _recipient(address: str, region: str) -> dict[str, Any]:
     told: dict[str, Any] = dict.fromkeys(("number", "target", "shown", "fault"), "")
     told |= {"address": address, "send_at": None, "options": {}}
+    _, spelled = preview_of(address.rpartition("@")[0] or address)
     try:
-        local = LocalPart.read(address.rpartition("@")[0] or address)
+        local = LocalPart.read(spelled)
         number = "" if local.target else read_number(local.number, region)
         asked = read_address(local, _clock())
     except (BadNumber, OptionFault) as fault:

@@ -35,8 +35,9 @@ def read_number(text: str, region: str) -> str:
     readings = _readings(bare, region)
     for accept in (phonenumbers.is_valid_number, phonenumbers.is_possible_number):
         for reading in readings:
-            if accept(reading):
-                return phonenumbers.format_number(reading, PhoneNumberFormat.E164)[1:]
+            digits = phonenumbers.format_number(reading, PhoneNumberFormat.E164)[1:]
+            if accept(reading) and _is_itself(digits):
+                return digits
     raise BadNumber(f'"{_printable(text)}" is not a possible number{_why(readings)}')
 
 
@@ -78,6 +79,16 @@ def _readings(bare: str, region: str) -> list[phonenumbers.PhoneNumber]:
         except NumberParseException:
             continue
     return readings
+
+
+def _is_itself(digits: str) -> bool:
+    """Whether the number, written out and read again, is the same: a zero too many behind a country code can be read as
+    a prefix twice, and then one way of writing would mean two numbers."""
+    try:
+        again = phonenumbers.parse("+" + digits, None)
+    except NumberParseException:
+        return False
+    return phonenumbers.format_number(again, PhoneNumberFormat.E164)[1:] == digits
 
 
 _WHY = {

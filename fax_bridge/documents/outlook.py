@@ -9,6 +9,7 @@ from oxmsg.properties import Properties
 from oxmsg.storage import Storage
 
 from fax_bridge.documents.entity import UNREADABLE, Attached, entity
+from fax_bridge.documents.rtf import wording_of_packed
 
 _EMBEDDED = "__substg1.0_3701000D"
 """PidTagAttachDataObject: a message inside an attachment is a storage of this name ([MS-OXMSG] §2.2.2)."""
@@ -32,7 +33,7 @@ def _entity(message: Message) -> bytes:
     bodies = []
     if plain := message.body:
         bodies.append(("text/plain", "utf-8", plain.rstrip("\0").encode("utf-8", "replace")))
-    if html := _html(message):
+    if html := _html(message) or _rich(message, otherwise=bool(bodies)):
         bodies.append(html)
     return entity(bodies, [_attached(attachment) for attachment in message.attachments], _headers(message))
 
@@ -44,6 +45,22 @@ def _html(message: Message) -> tuple[str, str, bytes] | None:
     if text := message.properties.str_prop_value(constants.PID_BODY_HTML):
         return "text/html", "utf-8", text.rstrip("\0").encode("utf-8", "replace")
     return None
+
+
+def _rich(message: Message, *, otherwise: bool) -> tuple[str, str, bytes] | None:
+    """What the RTF wording holds where there is no HTML; its words are needed only where there are no plain ones."""
+    packed = message.properties.binary_prop_value(constants.PID_RTF_COMPRESSED)
+    if not packed:
+        return None
+    try:
+        wording = wording_of_packed(packed)
+    except Exception:
+        if otherwise:
+            return None
+        raise
+    if otherwise and wording.content_type != "text/html":
+        return None
+    return wording.content_type, "utf-8", wording.data
 
 
 def _headers(message: Message) -> dict[str, str]:

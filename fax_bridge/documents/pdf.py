@@ -96,6 +96,7 @@ class Merger:
         source.flatten_annotations("print")
         if Name.AcroForm in source.Root:
             del source.Root.AcroForm
+        _read_through(source)
         for page in source.pages:
             _strip(page)
         layers, hidden = hidden_layers(source)
@@ -144,6 +145,18 @@ def _refuse_what_shows_nothing(source: pikepdf.Pdf) -> None:
         raise DocumentRefused(0, "pdf_dynamic_form", "a dynamic XFA form")
     if Name.Collection in source.Root:
         raise DocumentRefused(0, "pdf_portfolio", "a collection of files")
+
+
+def _read_through(source: pikepdf.Pdf) -> None:
+    """Raises ``PdfError`` where the drawing of a page is damaged or cut off: now, as this document's fault, and not
+    when all are written. A page that is drawn as far as it can be read must not pass for the page."""
+    for page in source.pages:
+        contents = page.obj.get(Name.Contents)
+        for stream in contents if isinstance(contents, Array) else (contents,):
+            if isinstance(stream, pikepdf.Stream):
+                stream.read_bytes()
+    if cut_off := [warning for warning in _warnings(source) if "output may still be valid" in warning]:
+        raise pikepdf.PdfError(cut_off[0])
 
 
 def _strip(page: pikepdf.Page) -> None:

@@ -11,6 +11,7 @@ from tnefparse import TNEF, codepage, properties
 from tnefparse.tnef import TNEFAttachment
 
 from fax_bridge.documents.entity import UNREADABLE, Attached, entity
+from fax_bridge.documents.rtf import wording_of_packed
 from fax_bridge.errors import DocumentRefused
 
 codepage.CODEPAGE_MAP.update(
@@ -66,13 +67,27 @@ def _refuse_cut_off(data: bytes) -> None:
 
 def _entity(found: TNEF, headers: dict[str, str]) -> bytes:
     bodies = []
-    if found._rtfbody:  # noqa: SLF001 — the property unpacks it, with a library that we do not need
-        bodies.append(("text/rtf", "", bytes(found._rtfbody)))  # noqa: SLF001
+    if found._rtfbody:  # noqa: SLF001 — the property unpacks it, and raises where another wording would do
+        bodies.append(_rich(found, bytes(found._rtfbody)))  # noqa: SLF001
     for content_type, body in (("text/plain", found.body), ("text/html", found.htmlbody)):
         if body:
             bodies.append((content_type, *_encoded(body, found.codepage or "")))
     attachments = [_attached(attachment, found.codepage or "cp1254") for attachment in found.attachments]
     return entity(bodies, attachments, headers)
+
+
+def _rich(found: TNEF, packed: bytes) -> tuple[str, str, bytes]:
+    """The RTF wording, which is needed only where there is no HTML, and for its words only where there are no plain
+    ones."""
+    if found.htmlbody:
+        return "text/rtf", "", packed
+    try:
+        wording = wording_of_packed(packed)
+    except Exception:  # noqa: BLE001 — the mail may have another wording, outside of this one too
+        return "text/rtf", "", packed
+    if wording.content_type == "text/plain" and found.body:
+        return "text/rtf", "", packed
+    return wording.content_type, "utf-8", wording.data
 
 
 def _attached(attachment: TNEFAttachment, charset: str) -> Attached:

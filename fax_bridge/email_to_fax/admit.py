@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fax_bridge.email_to_fax.options import FaxOptions, LocalPart, OptionFault, clock_of, read_address
+from fax_bridge.email_to_fax.preview_address import preview_of
 from fax_bridge.fax import now
 from fax_bridge.networks import is_in
 from fax_bridge.numbers import BadNumber, read_number
@@ -29,6 +30,8 @@ class Destination:
     """The options as they stand in the address."""
     target: str = ""
     """What is no number (:class:`fax_bridge.fax.TargetKind`)."""
+    preview: bool = False
+    """``preview+`` stood before it: to be shown to the sender, not to be sent."""
 
     @property
     def told(self) -> str:
@@ -101,13 +104,14 @@ def destination_of(settings: Settings, recipient: str) -> Destination | Refusal:
     local, _, domain = recipient.rpartition("@")
     if domain.lower().rstrip(".") not in settings.smtp.domains:
         return Refusal(f"550 5.1.2 {_ascii(domain) or 'an address without a domain'} is not a fax domain of ours")
+    preview, local = preview_of(local)
     try:
         written = LocalPart.read(local)
         number = "" if written.target else read_number(written.number, settings.numbers.region)
         asked = read_address(written, clock_of(settings, now())) if written.options else FaxOptions()
     except (BadNumber, OptionFault) as why:
         return Refusal(f"550 5.1.3 {why}")
-    return Destination(number, asked, written.spelled, written.target)
+    return Destination(number, asked, written.spelled, written.target, preview)
 
 
 def _ascii(text: str) -> str:

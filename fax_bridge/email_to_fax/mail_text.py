@@ -20,6 +20,13 @@ _LONGEST_HEADER, _LONGEST_ADDRESS, _LONGEST_PARAMETERS = 100_000, 10_000, 10_000
 """Characters; what stands behind them is not read."""
 
 
+_SAMPLE = 64 * 1024
+"""Bytes of a text by which it is judged."""
+_CONTROLS = re.compile(r"[\x01-\x06\x0e-\x1a\x1c-\x1f]")
+"""Controls that no text has; a bell, backspaces, tabs, form feeds and ISO 2022's escapes are seen in some. NULs are
+counted apart: programs of old leave some behind."""
+
+
 class _Tolerant(Compat32):
     """Headers with raw 8-bit letters, which many clients write, are read as the text that they mean.
 
@@ -121,6 +128,13 @@ def text_of(data: bytes, message: Message) -> str:
     if _parameter(message, "format") == "flowed":
         text = _unflowed(text, joined_words=_parameter(message, "delsp") == "yes")
     return text
+
+
+def is_binary(data: bytes, message: Message) -> bool:
+    """Whether what is called text is none: its control characters are no text's, in whatever charset it is read."""
+    sample = decoded(data[:_SAMPLE], charset_of(message))
+    controls = len(_CONTROLS.findall(sample))
+    return controls > max(8, len(sample) // 50) or sample.count("\0") > max(8, len(sample) // 8)
 
 
 def text_to_html(text: str) -> str:

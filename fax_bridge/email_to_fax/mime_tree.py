@@ -6,12 +6,15 @@ Of an alternative one wording is chosen; a forwarded mail is gone into; what can
 import email
 import html
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from email.message import Message
+from types import MappingProxyType
 
 from fax_bridge.documents.embedded import without_embedded
 from fax_bridge.documents.worker import Packing, PartKind
+from fax_bridge.email_to_fax.invoice import is_invoice
+from fax_bridge.email_to_fax.located import content_ids, location_of, with_content_ids
 from fax_bridge.email_to_fax.mail_part import TOP, MailPart, Plan
 from fax_bridge.email_to_fax.mail_text import (
     TOLERANT,
@@ -19,6 +22,7 @@ from fax_bridge.email_to_fax.mail_text import (
     decoded,
     file_name,
     header_text,
+    is_binary,
     text_of,
     text_to_html,
 )
@@ -47,6 +51,10 @@ class Place:
     related: bool = False
     unzip: bool = False
     """Whether zip files are opened."""
+    web_page: bool = False
+    """In a page that a browser saved as one file, with all that belongs to it."""
+    located: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """By their addresses, the Content-IDs of the pictures that came with the HTML."""
 
     def below(self, index: int, *, related: bool = False) -> "Place":
         section = f"{self.section}.{index}".lstrip(".")
@@ -64,6 +72,8 @@ def _leaves(message: Message, place: Place, letterheads: dict[str, str]) -> Iter
     content_type = message.get_content_type()
     if place.depth > MAX_DEPTH:
         yield _leaf(message, place, Plan.REFUSED, b"", reason="bad_mime")
+    elif _is_web_page_file(message) and not place.web_page:
+        yield from _web_page(message, place, letterheads)
     elif content_type == "message/rfc822" or _is_mail_file(message):
         yield from _forwarded_part(message, place, letterheads)
     elif content_type == "multipart/encrypted":
@@ -71,6 +81,8 @@ def _leaves(message: Message, place: Place, letterheads: dict[str, str]) -> Iter
     elif message.get_content_maintype() == "multipart" and message.is_multipart():
         children = [child for child in message.get_payload() if isinstance(child, Message)]
         chosen = _chosen_alternative(children) if content_type == "multipart/alternative" else None
+        if content_type == "multipart/related":
+            place = replace(place, located={**place.located, **content_ids(message, place.section)})
         for index, child in enumerate(children, 1):
             below = place.below(index, related=content_type == "multipart/related" or place.related)
             if chosen is not None and child is not chosen:
@@ -86,10 +98,10 @@ def _forwarded_part(message: Message, place: Place, letterheads: dict[str, str])
     if place.forwards >= MAX_FORWARDS:
         yield _leaf(message, place, Plan.REFUSED, b"", reason="nested_too_deep")
         return
-    held = message.get_payload()
-    if not isinstance(held, list):
+    held = _held(message)
+    if held is None:
         inner = email.message_from_bytes(payload(message), policy=TOLERANT)
-    elif not held or not isinstance(held[0], Message):
+    elif not held:
         yield _leaf(message, place, Plan.REFUSED, b"", reason="bad_mime")
         return
     elif not held[0].keys() and is_base64(message):
@@ -98,6 +110,37 @@ def _forwarded_part(message: Message, place: Place, letterheads: dict[str, str])
     else:
         inner = held[0]
     yield from forwarded(inner, place, letterheads)
+
+
+def _held(message: Message) -> list[Message] | None:
+    """What a message or a multipart holds; ``None`` for a part that was not taken apart: the library would decode that
+    one when it is asked for its payload, and raises for charsets such as ``idna``."""
+    if not message.is_multipart():
+        return None
+    return [part for part in message.get_payload() if isinstance(part, Message)]
+
+
+def _web_page(message: Message, place: Place, letterheads: dict[str, str]) -> Iterator[MailPart]:
+    """A page saved as one file: its HTML and the pictures in it, and what only a browser needs."""
+    if place.forwards >= MAX_FORWARDS:
+        yield _leaf(message, place, Plan.REFUSED, b"", reason="nested_too_deep")
+        return
+    root, held = message, _held(message)
+    if held and message.get_content_maintype() == "message":
+        root = held[0]
+    elif held is None:
+        root = email.message_from_bytes(payload(message), policy=TOLERANT)
+    if root.get_content_type() != "text/html" and not (
+        root.get_content_type() == "multipart/related" and root.is_multipart()
+    ):
+        yield _leaf(message, place, Plan.REFUSED, b"", reason="bad_mime")
+        return
+    within = replace(place, message=place.section, forwards=place.forwards + 1, related=False, web_page=True)
+    yield from entity(root, within, letterheads)
+
+
+def _is_web_page_file(message: Message) -> bool:
+    return file_name(message).lower().endswith((".mht", ".mhtml")) and message.get_content_maintype() != "text"
 
 
 def _is_mail_file(message: Message) -> bool:
@@ -154,6 +197,8 @@ def _read_leaf(message: Message, place: Place) -> MailPart:
     data, name, content_type = payload(message), file_name(message), message.get_content_type()
     if message.get_content_maintype() in {"multipart", "message"}:
         return _read_container_without_parts(message, place, data)
+    if place.web_page and content_type not in {"text/html", "text/plain"} and kind_by_bytes(data) not in PICTURES:
+        return _leaf(message, place, Plan.LEFT_OUT, data, reason="web_page_side_data")
     if reason := reason_to_leave_out(content_type, name):
         return _leaf(message, place, Plan.LEFT_OUT, data, reason=reason)
     packing = packing_of(content_type, name, data)
@@ -161,9 +206,14 @@ def _read_leaf(message: Message, place: Place) -> MailPart:
         return _leaf(message, place, Plan.REFUSED, data, reason="zip_not_opened")
     if packing:
         return _leaf(message, place, Plan.PACKED, data, packing=packing)
-    if content_type in {"text/plain", "text/html"} and not _is_attached(message) and kind_by_bytes(data) is None:
+    is_text = content_type in {"text/plain", "text/html"} and kind_by_bytes(data) is None
+    if is_text and (place.web_page or not _is_attached(message)):
         return _body(message, place, data)
     kind = kind_of(content_type, name, data)
+    if kind in {PartKind.TEXT, PartKind.CSV, PartKind.HTML} and is_binary(data, message):
+        kind = None
+    if kind in {None, PartKind.TEXT} and is_invoice(data):
+        return _leaf(message, place, Plan.REFUSED, data, reason="xml_invoice")
     if kind is None:
         return _leaf(message, place, Plan.REFUSED, data, reason="unsupported_type")
     return _leaf(message, place, Plan.SOURCE, data, kind=kind)
@@ -173,6 +223,8 @@ def _body(message: Message, place: Place, data: bytes) -> MailPart:
     part = _leaf(message, place, Plan.BODY, data)
     if _ENCRYPTED.search(text_of(data, message)):
         return replace(part, plan=Plan.REFUSED, reason="mail_encrypted")
+    if is_binary(data, message):
+        return replace(part, plan=Plan.REFUSED, reason="text_undecodable")
     return part
 
 
@@ -199,6 +251,7 @@ def _leaf(
     if plan in {Plan.BODY, Plan.LEFT_OUT} and content_type in {"text/html", "text/plain"}:
         text = text_of(data, message)
         if content_type == "text/html":
+            text = with_content_ids(text, location_of(message), place.located)
             text, embedded = without_embedded(text, place.section or "1")
     if kind in {PartKind.TEXT, PartKind.CSV}:
         data = decoded(data, charset_of(message)).encode("utf-8-sig", "replace")  # the worker sees no headers

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.distribution_list import ListFault, divided, with_lists_refused
@@ -21,10 +22,11 @@ from fax_bridge.email_to_fax.options import (
     read_subject,
     unknown_fields,
 )
+from fax_bridge.email_to_fax.preview import Previewer, ShownFax, shown_faxes
 from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.email_to_fax.recipients import listed_of
 from fax_bridge.eventlog import event
-from fax_bridge.fax import Fate, Paper, ResultClass, SkipKind, now
+from fax_bridge.fax import Paper, ResultClass, SkipKind, now
 from fax_bridge.settings import Settings
 from fax_bridge.store import distribution, intake, messages
 from fax_bridge.store.distribution import Listed
@@ -39,17 +41,18 @@ MOST_TRIES = 20
 class Preparer:
     """Handles the queue :data:`fax_bridge.store.messages.PREPARE`."""
 
-    def __init__(self, settings: Settings, store: Store, documents: Documents) -> None:
+    def __init__(self, settings: Settings, store: Store, documents: Documents, previewer: Previewer) -> None:
         self._settings = settings
         self._store = store
         self._documents = documents
+        self._previewer = previewer
 
     async def handle(self, lease: Lease, row: Work) -> None:
         if row.accepted_at + int(self._settings.faxmax.queue_lifetime * 1000) <= now():
-            await self._give_up(lease, ResultClass.EXPIRED, "")
+            await self._give_up(lease, row, ResultClass.EXPIRED, "")
             return
         if lease.claims > MOST_TRIES:
-            await self._give_up(lease, ResultClass.DOCUMENT, "worker_crashed")
+            await self._give_up(lease, row, ResultClass.DOCUMENT, "worker_crashed")
             return
         content = await intake.content(self._store, lease.id)
         # Parsing a large mail takes long enough to be felt by every session on this loop.
@@ -66,16 +69,15 @@ class Preparer:
         try:
             asked = self._asked(mail, row)
         except OptionFault as fault:
-            await self._refuse(lease, headers, (), f"{fault.reason}: {fault.written[:200]}")
+            await self._refuse(lease, row, headers, Unfaxable(fault.reason, fault.written[:200], ()))
             return
         mail, lists = divided(mail) if reading.most_listed else (mail, [])
-        async with self._store.read() as conn:
-            faxes = await messages.faxes_of(conn, lease.id)
+        faxes = await self._faxes(lease, row)
         try:
             listed = await asyncio.to_thread(listed_of, lists, faxes, content, row, self._settings)
         except ListFault as wrong:
-            detail = ": ".join(filter(None, (wrong.reason, str(wrong)[:400])))
-            await self._refuse(lease, headers, with_lists_refused(planned(mail), wrong), detail)
+            refused = Unfaxable(wrong.reason, str(wrong)[:400], tuple(with_lists_refused(planned(mail), wrong)))
+            await self._refuse(lease, row, headers, refused)
             return
         paper = self._paper(row, faxes, asked)
         of_mail = asked.cover or row.options.get("cover")
@@ -88,10 +90,15 @@ class Preparer:
             max_pages=int(row.options.get("max_pages", 0)),
         )
         if isinstance(made, Unfaxable):
-            await self._refuse(lease, headers, made.fates, ": ".join(filter(None, (made.reason, made.detail))))
+            await self._refuse(lease, row, headers, made)
             return
         if all(((one.options or {}).get("cover") or of_mail) in NO_COVER for one in faxes):
             made = without_cover(made)
+        cover = _cover(replace(mail, subject=headers.subject), made.cover_body, self._template(row.options))
+        if row.preview is not None:  # before anything is written: there is never a fax of it
+            to = shown_faxes(faxes, listed)
+            await self._previewer.show(lease, row, headers, made, to=to, cover=cover, asked=asked, paper=paper)
+            return
         prepared = partial(
             messages.prepared,
             lease=lease,
@@ -99,7 +106,7 @@ class Preparer:
             pdf=made.pdf,
             sha256=made.sha256,
             pages=made.pages,
-            cover=_cover(replace(mail, subject=headers.subject), made.cover_body, self._template(row.options)),
+            cover=cover,
             fates=made.fates,
             options=asked.kept() | {"paper_size": str(paper)} | _noted(mail),
             send_at=asked.send_at,
@@ -107,6 +114,13 @@ class Preparer:
         )
         await self._store.write(partial(self._record, message_id=lease.id, listed=listed, prepared=prepared))
         event("document", lease.id, pages=made.pages, sha256=made.sha256[:16])
+
+    async def _faxes(self, lease: Lease, row: Work) -> Sequence[Any]:
+        """The faxes of the message; of a preview those that it would have."""
+        if row.preview is not None:
+            return [ShownFax.of_row(one) for one in row.preview]
+        async with self._store.read() as conn:
+            return await messages.faxes_of(conn, lease.id)
 
     def _asked(self, mail: ReadMail, row: Work) -> FaxOptions:
         """What the mail itself asks for, in its subject or in its header. Raises :class:`OptionFault`."""
@@ -138,16 +152,24 @@ class Preparer:
     def _template(self, options: Mapping[str, str]) -> str:
         return options.get("cover_template") or self._settings.cover.template
 
-    async def _refuse(self, lease: Lease, headers: messages.Headers, fates: Sequence[Fate], detail: str) -> None:
-        """``detail`` begins with the reason's word."""
+    async def _refuse(self, lease: Lease, row: Work, headers: messages.Headers, made: Unfaxable) -> None:
+        if row.preview is not None:
+            await self._previewer.refuse(lease, row, headers, made)
+            return
+        detail = ": ".join(filter(None, (made.reason, made.detail)))
         result = ResultClass.DOCUMENT
-        refused = partial(messages.refused, lease=lease, headers=headers, fates=fates, result=result, detail=detail)
+        refused = partial(
+            messages.refused, lease=lease, headers=headers, fates=made.fates, result=result, detail=detail
+        )
         await self._store.write(refused)
-        event("document", lease.id, refused=detail.partition(":")[0])
+        event("document", lease.id, refused=made.reason)
 
-    async def _give_up(self, lease: Lease, result: ResultClass, detail: str) -> None:
+    async def _give_up(self, lease: Lease, row: Work, result: ResultClass, detail: str) -> None:
         """A fault of ours (no converter, a bug) kept it here for too long: the sender has to hear of it."""
         headers = messages.Headers("", "", "")
+        if row.preview is not None:
+            await self._previewer.refuse(lease, row, headers, Unfaxable(detail or result, "", ()))
+            return
         refused = partial(messages.refused, lease=lease, headers=headers, fates=(), result=result, detail=detail)
         await self._store.write(refused)
         event("document", lease.id, refused=detail or result)

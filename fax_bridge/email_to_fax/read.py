@@ -13,7 +13,7 @@ from dataclasses import replace
 from email.message import Message
 from urllib.parse import unquote
 
-from fax_bridge.documents.worker import Packing
+from fax_bridge.documents.worker import Packing, PartKind
 from fax_bridge.email_to_fax.mail_part import MailPart, Plan, ReadMail
 from fax_bridge.email_to_fax.mail_text import (
     TOLERANT,
@@ -115,9 +115,20 @@ def placed(parts: Sequence[MailPart]) -> tuple[MailPart, ...]:
             bodies[part.message] = bodies.get(part.message, "") + unquote(html.unescape(part.html))
     found = [_placed(part, bodies.get(part.message, "")) for part in parts]
     inside = {part.data for part in found if part.plan == Plan.PICTURE or part.decoration}
+    shown = {(part.message, _stem(part)) for part in found if part.kind in {PartKind.PDF, PartKind.HTML}}
     return tuple(
-        replace(part, decoration=True) if part.plan == Plan.SOURCE and part.data in inside else part for part in found
+        replace(part, decoration=True)
+        if part.plan == Plan.SOURCE and part.data in inside
+        else replace(part, plan=Plan.LEFT_OUT, reason="invoice_data")
+        if part.reason == "xml_invoice" and (part.message, _stem(part)) in shown
+        else part
+        for part in found
     )
+
+
+def _stem(part: MailPart) -> str:
+    """``INV1`` of ``INV1.xml`` and of ``INV1.pdf``, which are one invoice: as data, and as a page."""
+    return part.name.rpartition(".")[0].lower()
 
 
 def _placed(part: MailPart, body: str) -> MailPart:

@@ -63,6 +63,11 @@ ANOTHER_PAPER = Refusal(
 )
 """The pages are laid out for their paper, so another one is another document, with a report of its own."""
 
+FAX_OR_PREVIEW = Refusal(
+    "550 5.1.4 a mail is faxed or previewed, not both; send the one for this address in a mail of its own"
+)
+"""A person who asks for a preview wants to see the fax before it goes; both at once would be neither."""
+
 NOT_OURS = "550 5.1.2"
 """The beginning of the refusal of another domain. Which are ours, everybody may know."""
 
@@ -269,6 +274,10 @@ class Intake:
             return LOCAL_ERROR
         if not accepted.faxes:
             self.forget(mail)
+        if new.preview:
+            asked = [one.target or f"+{one.number}" for one in new.faxes]
+            event("accepted", new.id, mail_from=new.mail_from, client=client, size=mail.size, preview=asked)
+            return f"250 2.0.0 accepted as {new.id}"
         faxes = [f"{one.id}={one.target or '+' + one.number}" for one in accepted.faxes]
         repeats = {"repeats": list(accepted.repeated)} if accepted.repeated else {}
         event("accepted", new.id, mail_from=new.mail_from, client=client, size=mail.size, faxes=faxes, **repeats)
@@ -297,6 +306,7 @@ class Intake:
     ) -> intake.NewMessage:
         """One fax for each distinct number; two addresses that mean the same number are one fax."""
         mail_from = transaction.mail_from or ""
+        preview = any(one.preview for one in transaction.recipients)
         by_number: dict[str, list[Recipient]] = {}
         for recipient in transaction.recipients:
             by_number.setdefault(recipient.number or recipient.target, []).append(recipient)
@@ -325,9 +335,10 @@ class Intake:
                     options=recipients[0].options.kept(),
                     recipients=tuple(dict.fromkeys(one.address for one in recipients)),
                     # Its options too: the same mail with another time to send is not the same fax.
-                    repeat_key=mail.digest.key(
-                        mail_from=mail_from, number=number + recipients[0].spelled, client=client
-                    ),
+                    # A preview never stands for a fax, nor a fax for a preview; shown twice costs nothing.
+                    repeat_key=""
+                    if preview
+                    else mail.digest.key(mail_from=mail_from, number=number + recipients[0].spelled, client=client),
                     send_at=recipients[0].options.send_at,
                     dsn={one.address: one.dsn for one in recipients if one.dsn.asks},
                 )
@@ -336,6 +347,7 @@ class Intake:
             staged_pieces=mail.staged_pieces,
             staged_bytes=mail.staged_bytes,
             spooled_bytes=mail.spooled_bytes,
+            preview=preview,
         )
 
     def _wishes(self, sender: Sender) -> ReportWishes:
@@ -355,6 +367,8 @@ def _beside(recipients: Sequence[Recipient], to: Destination) -> Destination | R
             return ASKED_OTHERWISE
         if one.options.paper != to.options.paper:
             return ANOTHER_PAPER
+        if one.preview != to.preview:
+            return FAX_OR_PREVIEW
     return to
 
 

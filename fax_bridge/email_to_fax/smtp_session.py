@@ -119,11 +119,12 @@ class SmtpSession(LoginSession):
             await self._send("250 2.1.5 taken")
             return
         if to is not None:
-            transaction.recipients.append(Recipient(path.address, to.number, dsn, to.options, to.spelled, to.target))
+            recipient = Recipient(path.address, to.number, dsn, to.options, to.spelled, to.target, to.preview)
+            transaction.recipients.append(recipient)
         if to is None or (transaction.sender and transaction.sender.dmarc):
             await self._send("250 2.1.5 noted; the mail has to prove whom it is from")
         else:
-            await self._send(f"250 2.1.5 fax to {to.told}")
+            await self._send(f"250 2.1.5 {'preview of a fax' if to.preview else 'fax'} to {to.told}")
 
     def _may_begin(self) -> None:
         if not self._dialogue.host_name:

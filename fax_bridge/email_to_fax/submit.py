@@ -22,8 +22,9 @@ from fax_bridge.faxmax.client import Client, Failed, Outcome
 from fax_bridge.faxmax.promises import promises_of
 from fax_bridge.faxmax.wire import Accepted, AcceptedBook, SendRequest
 from fax_bridge.mail.alerts import Alerts
+from fax_bridge.mail.outcome import told_of
 from fax_bridge.mail.words import Words
-from fax_bridge.numbers import read_number, shown
+from fax_bridge.numbers import read_number
 from fax_bridge.quiet_hours import Schedule
 from fax_bridge.settings import Account, Settings
 from fax_bridge.store import accounts, books, faxes, outbox
@@ -154,7 +155,7 @@ class Submitter:
         document, html = mail.pdf, None
         if mail.cover and options.get("cover") not in NO_COVER:
             language, zone = Language(mail.language), self._settings.reports.timezone
-            to = shown(row.number) if row.number else self._words.phrase(language, f"target.{kind}", id=kept_id)
+            to = told_of(row.number, row.target, self._words, language)
             cover = Cover(mail.cover, to, mail.accepted_at, language, zone)
             if account.cover == "page":
                 document = await with_cover_page(

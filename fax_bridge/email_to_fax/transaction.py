@@ -27,6 +27,8 @@ class Recipient:
     """The options as they stand in the address."""
     target: str = ""
     """What is no number (:class:`fax_bridge.fax.TargetKind`)."""
+    preview: bool = False
+    """Nothing is to be sent there: the sender only wants to see it."""
 
 
 class Transaction(Envelope):

@@ -52,7 +52,8 @@ async def _once(mail: ReadMail, documents: Documents) -> ReadMail:
 def _one_wording(held: list[MailPart], before: list[MailPart]) -> Iterable[MailPart]:
     """Outlook sends the text of a mail twice, plain beside winmail.dat and rich inside; HTML wins as ever.
 
-    A text in RTF, which nothing here lays out, is left out where there is another wording, and else refuses the mail.
+    A text in RTF that holds more than words is left out where there is another wording, and else laid out by
+    LibreOffice, or refuses the mail.
     """
     message = held[0].message if held else ""
     outside = [n for n, part in enumerate(before) if part.plan == Plan.BODY and part.message == message and part.html]
@@ -64,8 +65,10 @@ def _one_wording(held: list[MailPart], before: list[MailPart]) -> Iterable[MailP
         outside = []
     for part in held:
         is_wording = part.message == message and part.content_type in _WORDINGS and not part.name
-        if is_wording and outside and part.plan in {Plan.BODY, Plan.REFUSED}:
+        if is_wording and outside and part.plan in {Plan.BODY, Plan.SOURCE, Plan.REFUSED}:
             yield replace(part, plan=Plan.LEFT_OUT, reason="alternative_not_used")
+        elif is_wording and part.plan == Plan.REFUSED:  # RTF that could not be unpacked
+            yield replace(part, reason="packed_broken")
         else:
             yield part
 

@@ -82,7 +82,7 @@ def outcome_key(state: FaxState, result: ResultClass | None) -> str:
 def fax_view(fax: ReportFax, words: Words, shown: Shown) -> FaxView:
     language = shown.language
     key = "failed.option" if is_an_option(fax) else outcome_key(fax.state, fax.result)
-    number = numbers.shown(fax.number) or _target(fax.target, words, language)
+    number = told_of(fax.number, fax.target, words, language)
     told = {
         "number": number,
         "address": line(fax.recipients[0], 320) if fax.recipients else fax.number,
@@ -115,10 +115,11 @@ def fax_view(fax: ReportFax, words: Words, shown: Shown) -> FaxView:
     )
 
 
-def _target(target: str, words: Words, language: Language) -> str:
-    """What it went to, where FaxMAX has not named a number."""
+def told_of(number: str, target: str, words: Words, language: Language) -> str:
+    """The number as people write it; where FaxMAX has not named one, what the fax goes to."""
     kind, _, kept_id = target.partition("-")
-    return words.phrase(language, f"target.{kind}", id=line(kept_id, 80)) if kind else ""
+    of_target = words.phrase(language, f"target.{kind}", id=line(kept_id, 80)) if kind else ""
+    return numbers.shown(number) if number else of_target
 
 
 def is_an_option(fax: ReportFax) -> bool:

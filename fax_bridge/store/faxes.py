@@ -56,13 +56,14 @@ async def open_accounts(conn: AsyncConnection) -> set[str]:
 
 
 async def to_submit(conn: AsyncConnection, fax_id: str) -> Any:
-    """All that a POST needs: the message's columns and the document."""
+    """All that a POST needs: the message's columns and the document. Raises ``NoResultFound`` for a mail that only
+    asked for a preview: it has no faxes, and should it ever get one, that must not be sent."""
     rows = (
         select(message.c.id, message.c.mail_from, message.c.subject, message.c.cover, message.c.options,
                message.c.accepted_at, message.c.pages, message.c.language, document.c.pdf)
         .join(fax, fax.c.message_id == message.c.id)
         .join(document, document.c.message_id == message.c.id)
-        .where(fax.c.id == fax_id)
+        .where(fax.c.id == fax_id, message.c.preview.is_(None))
     )  # fmt: skip
     return (await conn.execute(rows)).one()
 

@@ -81,6 +81,8 @@ class NewMessage:
     """Milliseconds after which its sender wants to hear of a fax that is late; ``None``: never."""
     repeat_window: int = 0
     """Milliseconds; a recipient whose fax was accepted less than that ago gets no second one."""
+    preview: bool = False
+    """Nothing is to be faxed: ``faxes`` are kept with the message, and no row of them is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Accepted:
 async def accept(tx: Tx, news: Sequence[NewMessage]) -> Sequence[Accepted | Exception]:
     """Each message and one fax per number; once this is committed, the clients get their 250.
 
+    A mail that asks for a preview is a message without faxes.
     If all recipients of a mail are repeats, no message is kept at all. A :class:`Temporary` for a mail of which some
     staged pieces are gone (purged, because the clock jumped): its client keeps it.
     """
@@ -194,13 +197,25 @@ async def _insert(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]],
                 "size": new.spooled_bytes or new.staged_bytes + len(new.content),
                 "spooled": int(new.spooled_bytes > 0), "language": new.language, "options": new.options,
                 "dsn_ret": new.dsn.ret, "dsn_envid": new.dsn.envid, "reports": new.reports, **lease,
+                "preview": [_previewed(one) for one in faxes] if new.preview else None,
             }
-            for new, _ in kept
+            for new, faxes in kept
         ],
     )  # fmt: skip
     in_rows = [new for new, _ in kept if not new.spooled_bytes]
     if pieces := [piece for new in in_rows for piece in _pieces(new.id, new.staged_pieces, new.content)]:
         await tx.conn.execute(insert(message_piece), pieces)
+    if faxed := [(new, faxes) for new, faxes in kept if not new.preview]:
+        await _insert_faxes(tx, faxed, at)
+    _announce(tx, [new.id for new, _ in kept])
+
+
+def _previewed(one: NewFax) -> dict[str, object]:
+    told = {"number": one.number, "target": one.target, "options": dict(one.options)}
+    return told | {"recipients": list(one.recipients), "send_at": one.send_at}
+
+
+async def _insert_faxes(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]], at: Instant) -> None:
     await tx.conn.execute(
         insert(fax),
         [
@@ -229,12 +244,16 @@ async def _insert(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]],
         {"fax_id": one.id, "at": at, "state": FaxState.QUEUED, "note": "accepted"} for _, faxes in kept for one in faxes
     ]
     await tx.conn.execute(insert(fax_event), noted)
+
+
+def _announce(tx: Tx, ids: Sequence[str]) -> None:
+    """To the workers at once, or, where other nodes share the database, once the commit is known to be on disk."""
     if not tx.shared:
         tx.wake(PREPARE.name)
         return
-    for new, _ in kept:
-        tx.follow(let_go, new.id)
-        tx.undo(withdraw, new.id)
+    for message_id in ids:
+        tx.follow(let_go, message_id)
+        tx.undo(withdraw, message_id)
 
 
 async def let_go(tx: Tx, ids: Sequence[str]) -> Sequence[None]:

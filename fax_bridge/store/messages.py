@@ -100,6 +100,19 @@ async def refused(
     await fax_ended(tx, lease.id)
 
 
+async def previewed(
+    tx: Tx, *, lease: Lease, headers: Headers, fates: Sequence[Fate], pages: int, sha256: str, mail: outbox.NewMail
+) -> None:
+    """A mail that asked for a preview is answered, which is all that ever becomes of it: no fax hangs on it."""
+    at = now()
+    await finish(
+        tx, lease, due_at=None, state=MessageState.REPORTED, ended_at=at, subject=headers.subject,
+        header_message_id=headers.message_id, header_references=headers.references, sha256=sha256, pages=pages,
+        fates=[asdict(f) for f in fates],
+    )  # fmt: skip
+    await outbox.put(tx, mail)
+
+
 async def fax_ended(tx: Tx, message_id: str) -> None:
     """One of its faxes ended, or ended anew: is the report due, or a correction?
 

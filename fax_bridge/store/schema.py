@@ -92,6 +92,7 @@ message = Table(
     Column("spooled", Integer, nullable=False, server_default="0"),
     Column("language", String(8), nullable=False),
     Column("options", JSON, nullable=False),
+    Column("preview", JSON(none_as_null=True)),
     Column("dsn_ret", String(4), nullable=False, server_default=""),
     Column("dsn_envid", Text, nullable=False, server_default=""),
     Column("reports", JSON(none_as_null=True)),
@@ -116,7 +117,10 @@ message = Table(
     ),
 )
 
-"""``spooled``: 1 while the mail is a file of the spool (:mod:`fax_bridge.store.spool`), and not in pieces here."""
+"""``spooled``: 1 while the mail is a file of the spool (:mod:`fax_bridge.store.spool`), and not in pieces here.
+
+``preview``: NULL for a mail that is faxed. Else its sender only asked what it would become, and the recipients stand
+here instead of in rows of ``fax``: what has no row there can never be handed to FaxMAX."""
 
 notice = Table(
     "notice",

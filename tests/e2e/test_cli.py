@@ -97,6 +97,43 @@ async def test_explain_shows_what_a_mail_would_become(tmp_path: Path) -> None:
     assert "It would be faxed: 1 page(s), and a cover." in shown.stdout
 
 
+async def test_explain_draws_every_page_and_the_cover(tmp_path: Path) -> None:
+    """--png writes a picture of each, --cover with a PDF's name the cover as it would be laid out."""
+    mail = EmailMessage()
+    mail.set_content("Merhaba ğüşıöç")
+    pages = "<p style='page-break-after: always'>birinci</p><p>ikinci</p>"
+    mail.add_attachment(await pdf_of(pages), maintype="application", subtype="pdf", filename="a.pdf")
+    (tmp_path / "mail.eml").write_bytes(mail.as_bytes())
+    to = ("--to", "preview+902163333344@fax.example.com", "--png", str(tmp_path / "a" / "b"))
+    done = await asyncio.to_thread(run, "explain", str(tmp_path / "mail.eml"), *to, "--cover", str(tmp_path / "c.pdf"))
+    assert done.returncode == 0, done.stderr
+    assert "+90 216 333 33 44" in done.stdout
+    written = sorted((tmp_path / "a" / "b").iterdir())
+    assert [path.name for path in written] == ["cover.png", "page-001.png", "page-002.png"]
+    assert len({path.read_bytes() for path in written}) == 3
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+    cover = text_in((tmp_path / "c.pdf").read_bytes())
+    assert "Merhaba ğüşıöç" in cover
+    assert "+90 216 333 33 44" in cover
+
+
+async def test_explain_takes_a_document_for_the_mail_that_holds_it(tmp_path: Path) -> None:
+    """By its first bytes, or by its name where it does not begin as a mail does."""
+    (tmp_path / "a.pdf").write_bytes(await pdf_of("<p>belge</p>"))
+    (tmp_path / "b.csv").write_text("no;ad\n1;Ayşe\n")
+    (tmp_path / "c.txt").write_text("Subject: mektup\n\nMerhaba\n")
+    found = {}
+    for name in ("a.pdf", "b.csv", "c.txt"):
+        done = await asyncio.to_thread(run, "explain", str(tmp_path / name), "--json")
+        facts = said(done)
+        found[name] = (facts["faxed"], facts["pages"], facts["subject"], facts["parts"][0]["name"])
+    assert found == {
+        "a.pdf": (True, 1, "a.pdf", "a.pdf"),
+        "b.csv": (True, 1, "b.csv", "b.csv"),
+        "c.txt": (True, 1, "mektup", ""),
+    }
+
+
 def test_explain_tells_why_a_mail_would_be_refused(tmp_path: Path) -> None:
     """Exit status 1 and the part's fate."""
     mail = EmailMessage()

@@ -130,6 +130,28 @@ async def test_killed_in_the_middle_of_work_no_fax_is_doubled_and_none_is_forgot
     assert all(states[number] == "uncertain" for number in numbers if number not in sent), "none forgotten"
 
 
+async def test_a_preview_survives_kill_9_is_answered_once_and_never_faxed(world: tuple[Process, Sandbox]) -> None:
+    """Killed at once after the 250, and again while it is made ready: one answer for each, nothing at FaxMAX."""
+    process, sandbox = world
+    for number in range(4000, 4004):
+        await asyncio.to_thread(send, process.smtp, f"preview+90216333{number}")
+    for pause in (0.0, 0.3):
+        await asyncio.sleep(pause)
+        await process.end(signal.SIGKILL)
+        await process.start()
+    answers = process.config.parent / "Maildir" / "new"
+
+    async def all_answered() -> bool | None:
+        return len(list(answers.glob("preview-*"))) >= 4 or None
+
+    await until(all_answered)
+    await asyncio.sleep(0.5)
+    assert len(list(answers.iterdir())) == 4, "each once, and no report beside"
+    assert await fax_list(load(process.config), 100) == []
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.get(sandbox.url.replace("/api/v1", "/sandbox/faxes"))).json() == []
+
+
 async def test_sigterm_ends_the_daemon_cleanly(world: tuple[Process, Sandbox]) -> None:
     """Exit status 0, so that systemd does not call it a failure."""
     process, _ = world

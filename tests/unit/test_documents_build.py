@@ -1,6 +1,7 @@
 """The parts of a mail as one PDF: each kind, in order, all of it or a refusal that names the part."""
 
 import io
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -833,3 +834,17 @@ async def test_html_of_ours_is_rendered_as_it_stands(documents: Documents) -> No
         assert [float(edge) for edge in opened.pages[0].mediabox] == [0, 0, 612, 792]
         fonts = {str(font.BaseFont).split("+")[-1] for font in opened.pages[0].resources.Font.as_dict().values()}
     assert {"DejaVuSans", "DejaVuSerif", "DejaVuSansMono"} <= fonts
+
+
+def test_a_drawing_that_is_damaged_is_laid_to_its_own_part(built: Any) -> None:
+    """Found when the part is read, not when all are written; half a page never passes for the page."""
+    with pikepdf.open(io.BytesIO(words_pdf("ortadaki"))) as pdf:
+        contents = pdf.pages[0].obj.Contents
+        packed = bytearray(zlib.compress(contents.read_bytes()))
+        packed[len(packed) // 2 :] = b"\xff" * (len(packed) - len(packed) // 2)
+        contents.write(bytes(packed), filter=Name.FlateDecode)
+        damaged = saved(pdf, compress_streams=False)
+    whole = words_pdf("sağlam")
+    with pytest.raises(DocumentRefused) as refused:
+        built(*(part(PartKind.PDF, data) for data in (whole, damaged, whole)))
+    assert (refused.value.part, refused.value.reason) == (1, "pdf_broken")

@@ -37,6 +37,7 @@ def test_every_usual_spelling_is_read_as_the_same_number(written: str, digits: s
         ("112", "too short"),
         ("12345678901234567890", "not a telephone number"),
         ("00999123456789", "no such country code"),
+        ("004400902163335", "not a possible number"),
         ("0216\r\nRCPT", "not a telephone number"),
         ("٠٢١٦٢٢٢٢٥٢٥", "not a telephone number"),
     ],

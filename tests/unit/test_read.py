@@ -1,5 +1,8 @@
 """A mail's parts and the plan for each; nothing is dropped in silence."""
 
+import base64
+import random
+import zlib
 from email.message import EmailMessage
 
 import pytest
@@ -220,3 +223,40 @@ def test_a_part_is_what_its_bytes_say_then_its_type_then_its_name(
 ) -> None:
     """Business programs call HTML and text a workbook, and Windows calls everything Excel's."""
     assert kind_of(content_type, name, data) == kind
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (b"Content-Type: text/plain; name=a.gz\r\n", "unsupported_type"),
+        (b"Content-Disposition: attachment; filename=list.csv\r\n", "unsupported_type"),
+        (b"Content-Type: text/html\r\n", "text_undecodable"),
+        (b"", "text_undecodable"),
+    ],
+)
+def test_what_is_called_text_and_is_none_is_refused(head: bytes, reason: str) -> None:
+    """A packed file whose type a program did not know must not be faxed as pages of signs."""
+    dice = random.Random(7)  # noqa: S311 — no secret
+    packed = base64.encodebytes(zlib.compress(bytes(dice.choices(b"abcdefgh", k=9000))))
+    (part,) = read_mail(head + b"Content-Transfer-Encoding: base64\r\n\r\n" + packed).parts
+    assert (part.plan, part.reason) == (Plan.REFUSED, reason)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Şu ğüzel ıssız çöl\n".encode("utf-16") * 40,
+        "日本語のメール\n".encode("iso2022_jp") * 40,
+        b"a\0b\0\0" + b"many words of a text " * 20,
+        b"\x1b[1mbold\x1b[0m\ttab\x0cpage\x08\x07" * 30,
+        "Türkçe metin ğşı\n".encode("cp1254") * 40,
+        b"\x01",
+    ],
+)
+def test_a_text_in_any_charset_is_a_text(text: bytes) -> None:
+    """Wide letters, escapes and a few stray controls do not make it a file of another kind."""
+    encoded = base64.encodebytes(text)
+    charset = b"; charset=iso-2022-jp" if b"\x1b$" in text else b""
+    head = b"Content-Type: text/plain" + charset + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    (part,) = read_mail(head + encoded).parts
+    assert part.plan == Plan.BODY

@@ -45,7 +45,7 @@ def test_both_languages_have_the_same_files_with_the_same_variables() -> None:
     )
     assert turkish.keys() == english.keys()
     assert {name: sorted(turkish[name] ^ english[name]) for name in turkish if turkish[name] != english[name]} == {}
-    events = {"report", "early", "delayed", "received", "alert"}
+    events = {"report", "early", "delayed", "received", "alert", "preview"}
     assert turkish.keys() == {f"{event}.{kind}" for event in events for kind in ("subject", "txt", "html")} | {
         "words.toml"
     }
