@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from ulid import ULID
 
+from fax_bridge.email_to_fax import loops, policy
 from fax_bridge.email_to_fax.admit import Destination, Refusal, destination_of, sender_of
 from fax_bridge.email_to_fax.incoming import LOCAL_ERROR, Incoming, reason_of
 from fax_bridge.email_to_fax.smtp_connection import SHUTTING_DOWN, Connection
@@ -122,7 +123,8 @@ class Intake:
     def admit(self, transaction: Transaction, client: str, address: str) -> Destination | Refusal:
         """What a recipient's address means, or the reply that refuses it."""
         mail_from = transaction.mail_from or ""
-        if sender_of(self.settings, mail_from, client) is None:
+        sender = sender_of(self.settings, mail_from, client)
+        if sender is None:
             event("rejected", mail_from=mail_from, client=client, to=address, why="sender")
             return NOT_ALLOWED
         if len(transaction.recipients) >= self.settings.smtp.max_recipients:
@@ -132,6 +134,8 @@ class Intake:
             one.number == to.number and one.options != to.options for one in transaction.recipients
         ):
             to = ASKED_OTHERWISE
+        if isinstance(to, Destination) and (why := policy.recipient_refusal(self.settings, sender, transaction, to)):
+            to = Refusal(why)
         if isinstance(to, Refusal):
             event("rejected", mail_from=mail_from, client=client, to=address, why=to.reply)
         return to
@@ -156,9 +160,11 @@ class Intake:
         try:
             content = await mail.finish()
             sender = sender_of(self.settings, transaction.mail_from or "", client)
-            if mail.refusal or sender is None:
+            refusal = mail.refusal or loops.refusal_of(mail.digest.header, b"" if mail.in_store else content)
+            if refusal or sender is None:
                 self.forget(mail)
-                return mail.refusal or NOT_ALLOWED.reply
+                event("rejected", mail.id, mail_from=transaction.mail_from, client=client, why=refusal)
+                return refusal or NOT_ALLOWED.reply
             new = self._message(sender, transaction, client, mail, content)
             accepted = await self._store.write_each(intake.accept, new)
         except Exception as error:

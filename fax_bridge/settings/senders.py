@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from fax_bridge.fax import Language, Paper, Resolution
-from fax_bridge.setting_types import Network
+from fax_bridge.setting_types import Network, NumberRange
 from fax_bridge.settings.section import Section
 
 
@@ -22,6 +22,13 @@ class Sender(Section):
     cli: str = ""
     paper_size: Paper | None = None
     resolution: Resolution | None = None
+    allow: tuple[NumberRange, ...] = ()
+    """Where this sender's faxes may go, within ``numbers.allow``; empty: wherever that allows."""
+    deny: tuple[NumberRange, ...] = ()
+    max_recipients: int = Field(default=0, ge=0)
+    """Of one mail, however many transactions its client makes of it; 0: no limit."""
+    robot: bool = False
+    """A program: it is never asked whether it means a fax that looks like the one before."""
 
     @model_validator(mode="after")
     def has_a_condition(self) -> Self:

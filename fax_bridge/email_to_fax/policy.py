@@ -1,0 +1,50 @@
+"""Where a sender's faxes may go, and how many.
+
+:func:`destination_refusal` is for the addresses of a mail and for the members of a list alike.
+"""
+
+from collections.abc import Iterable
+
+from fax_bridge.email_to_fax.admit import Destination
+from fax_bridge.email_to_fax.transaction import Transaction
+from fax_bridge.numbers import Kind, country_of, kind_of, shown
+from fax_bridge.settings import Sender, Settings
+
+_SAID = {
+    Kind.PREMIUM: "premium-rate numbers",
+    Kind.SHARED_COST: "shared-cost numbers",
+    Kind.SATELLITE: "satellite and global networks",
+    Kind.PERSONAL: "personal numbers and pagers",
+    Kind.SHORT: "emergency numbers and short codes",
+}
+
+TOO_MANY = "550 5.7.1 a mail of yours may go to {limit} numbers at the most"
+"""Never 452: the client would bring the rest in another transaction."""
+
+
+def destination_refusal(settings: Settings, sender: Sender, number: str) -> str | None:
+    """Why no fax of this sender may go to this E.164 number: ASCII, fit for an SMTP reply; ``None`` where it may."""
+    numbers = settings.numbers
+    kind = kind_of(number)
+    if kind != Kind.ORDINARY and kind.value not in numbers.costly:
+        return f"no fax goes to {shown(number)}: {_SAID[kind]} are not called from here"
+    country = country_of(number)
+    if _covers(numbers.deny, number, country) or (numbers.allow and not _covers(numbers.allow, number, country)):
+        return f"no fax goes to {shown(number)}: this number is not called from here"
+    if _covers(sender.deny, number, country) or (sender.allow and not _covers(sender.allow, number, country)):
+        return f"no fax of yours may go to {shown(number)}"
+    return None
+
+
+def recipient_refusal(settings: Settings, sender: Sender, transaction: Transaction, to: Destination) -> str | None:
+    """The SMTP reply that refuses this one more recipient, or ``None``."""
+    if why := destination_refusal(settings, sender, to.number):
+        return f"550 5.7.1 {why}"
+    numbers = {one.number for one in transaction.recipients} | {to.number}
+    if sender.max_recipients and len(numbers) > sender.max_recipients:
+        return TOO_MANY.format(limit=sender.max_recipients)
+    return None
+
+
+def _covers(ranges: Iterable[str], number: str, country: str) -> bool:
+    return any(one in ("*", country) if not one.isdigit() else number.startswith(one) for one in ranges)
