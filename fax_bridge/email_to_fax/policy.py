@@ -6,9 +6,11 @@
 from collections.abc import Iterable
 
 from fax_bridge.email_to_fax.admit import Destination
+from fax_bridge.email_to_fax.quotas import TOO_MANY
 from fax_bridge.email_to_fax.transaction import Transaction
 from fax_bridge.numbers import Kind, country_of, kind_of, shown
 from fax_bridge.settings import Sender, Settings
+from fax_bridge.store.audit import Line
 
 _SAID = {
     Kind.PREMIUM: "premium-rate numbers",
@@ -17,9 +19,6 @@ _SAID = {
     Kind.PERSONAL: "personal numbers and pagers",
     Kind.SHORT: "emergency numbers and short codes",
 }
-
-TOO_MANY = "550 5.7.1 a mail of yours may go to {limit} numbers at the most"
-"""Never 452: the client would bring the rest in another transaction."""
 
 
 def destination_refusal(settings: Settings, sender: Sender, number: str) -> str | None:
@@ -44,6 +43,13 @@ def recipient_refusal(settings: Settings, sender: Sender, transaction: Transacti
     if sender.max_recipients and len(numbers) > sender.max_recipients:
         return TOO_MANY.format(limit=sender.max_recipients)
     return None
+
+
+def accepted_line(settings: Settings, sender: Sender, mail_from: str, client: str, message_id: str) -> Line:
+    """The audit log's line for a mail; its recipients are those that get a fax."""
+    keep = int(settings.retention.audit * 1000)
+    right = f'senders "{sender.match}", from {client}'
+    return Line("accepted", mail_from.lower(), right, message_id, keep)
 
 
 def _covers(ranges: Iterable[str], number: str, country: str) -> bool:

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from fax_bridge.documents.worker import Documents
+from fax_bridge.email_to_fax.clearance import Clearance, Made, TooManyPages
 from fax_bridge.email_to_fax.document import Prepared, prepare
 from fax_bridge.email_to_fax.mail_part import ReadMail
 from fax_bridge.email_to_fax.options import OptionFault, clock_of, read_header
 from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.eventlog import event
 from fax_bridge.fax import Fate, Paper, ResultClass, now
+from fax_bridge.mail.words import Words
 from fax_bridge.settings import Settings
 from fax_bridge.store import intake, messages
 from fax_bridge.store.lease import Lease
@@ -24,10 +26,11 @@ MOST_TRIES = 20
 class Preparer:
     """Handles the queue :data:`fax_bridge.store.messages.PREPARE`."""
 
-    def __init__(self, settings: Settings, store: Store, documents: Documents) -> None:
+    def __init__(self, settings: Settings, store: Store, documents: Documents, words: Words) -> None:
         self._settings = settings
         self._store = store
         self._documents = documents
+        self._clearance = Clearance(settings, words)
 
     async def handle(self, lease: Lease, row: Work) -> None:
         if row.accepted_at + int(self._settings.faxmax.queue_lifetime * 1000) <= now():
@@ -51,7 +54,7 @@ class Preparer:
         paper = Paper(row.options.get("paper_size") or account.paper_size)
         made = await prepare(mail, self._documents, paper=paper)
         if isinstance(made, Prepared):
-            await self._store.write(
+            written = self._store.write(
                 partial(
                     messages.prepared,
                     lease=lease,
@@ -63,9 +66,15 @@ class Preparer:
                     fates=made.fates,
                     send_at=options.send_at,
                     schedule=self._settings.schedule,
+                    clearance=self._clearance.of(row, Made(made.pages, made.sha256)),
                 )
             )
-            event("document", lease.id, pages=made.pages, sha256=made.sha256[:16])
+            try:
+                await written
+            except TooManyPages as fault:
+                await self._refuse(lease, headers, made.fates, str(fault))
+                return
+            event("document", lease.id, pages=made.pages, sha256=made.sha256)
         else:
             await self._refuse(lease, headers, made.fates, ": ".join(filter(None, (made.reason, made.detail))))
 

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from ulid import ULID
 
-from fax_bridge.email_to_fax import loops, policy
+from fax_bridge.email_to_fax import loops, policy, quotas
 from fax_bridge.email_to_fax.admit import Destination, Refusal, destination_of, sender_of
 from fax_bridge.email_to_fax.incoming import LOCAL_ERROR, Incoming, reason_of
 from fax_bridge.email_to_fax.smtp_connection import SHUTTING_DOWN, Connection
@@ -27,7 +27,7 @@ from fax_bridge.eventlog import event
 from fax_bridge.fax import now
 from fax_bridge.setting_types import UNIX, Listen, UnixSocket
 from fax_bridge.settings import Sender, Settings
-from fax_bridge.store import intake
+from fax_bridge.store import intake, quota
 from fax_bridge.store.store import Store
 
 log = structlog.get_logger("smtp")
@@ -49,6 +49,7 @@ class Intake:
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
         self._store = store
+        self._quotas = quotas.Quotas(settings)
         self._limits = Sessions(settings.smtp.max_sessions, settings.smtp.max_sessions_per_client)
         self._room = Room(settings.store.path, settings.smtp.min_free_bytes)
         self._sessions: set[Connection] = set()
@@ -167,6 +168,10 @@ class Intake:
                 return refusal or NOT_ALLOWED.reply
             new = self._message(sender, transaction, client, mail, content)
             accepted = await self._store.write_each(intake.accept, new)
+        except quota.OverLimit as over:
+            self.forget(mail)
+            event("rejected", mail.id, mail_from=transaction.mail_from, client=client, why=f"limit {over.limit.key}")
+            return quotas.reply_of(over)
         except Exception as error:
             # The commit may have come through all the same, so the mail stays: the purge knows which belong to none.
             bug = None if hasattr(error, "orig") else error  # the database's faults tell enough by their words
@@ -197,6 +202,8 @@ class Intake:
             options={key: value for key, value in _options(sender).items() if value},
             dsn=transaction.dsn,
             repeat_window=int(self.settings.smtp.repeat_window * 1000),
+            charges=self._quotas.charges(sender, mail_from, client, mail.digest.message_id, by_number),
+            line=policy.accepted_line(self.settings, sender, mail_from, client, mail.id),
             give_up_at=now() + int(self.settings.faxmax.queue_lifetime * 1000),
             faxes=tuple(
                 intake.NewFax(

@@ -18,6 +18,7 @@ from fax_bridge.quiet_hours import QuietHours, Schedule
 from fax_bridge.setting_types import Day
 from fax_bridge.settings.faxmax import Account, FaxMax, StatusMeaning
 from fax_bridge.settings.inbound import Inbound, Route
+from fax_bridge.settings.limits import Duplicates, LimitSettings
 from fax_bridge.settings.log import Log
 from fax_bridge.settings.numbers import Numbers, QuietHoursSettings
 from fax_bridge.settings.reading import Reading
@@ -33,8 +34,10 @@ __all__ = [
     "MASK",
     "MIN_SECRET",
     "Account",
+    "Duplicates",
     "FaxMax",
     "Inbound",
+    "LimitSettings",
     "Lmtp",
     "Log",
     "Numbers",
@@ -80,6 +83,8 @@ class Settings(BaseSettings):
     senders: tuple[Sender, ...] = Field(min_length=1)
     routes: tuple[Route, ...] = ()
     quiet_hours: tuple[QuietHoursSettings, ...] = ()
+    limits: tuple[LimitSettings, ...] = ()
+    duplicates: Duplicates = Duplicates()
     templates_dir: Path | None = None
     """Templates found here win over those that come with the program."""
 

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import ColumnElement, Table, delete, or_, select, update
 
 from fax_bridge.fax import Instant, MessageState, OutboxState, PushState, ReceivedState, now
+from fax_bridge.store import audit, quota
 from fax_bridge.store.schema import document, fax, fax_event, message, message_piece, outbox, push, received, status
 from fax_bridge.store.store import Store, Tx
 
@@ -39,6 +40,7 @@ async def purge(store: Store, kept: Kept) -> int:
             await asyncio.sleep(PAUSE)
             if done < STEP:
                 break
+    await store.write(quota.purge)
     if total:
         await store.write(_shrink)
         log.info("purged", rows=total)
@@ -66,6 +68,7 @@ def _steps(kept: Kept) -> list[Callable[[Tx], Awaitable[int]]]:
         partial(_forget, table=outbox, where=_past(sent, outbox.c.created_at, metadata)),
         partial(_forget, table=received, where=_past(delivered, received.c.received_at, metadata)),
         partial(_forget, table=push, where=_past(push.c.state != PushState.STORED, push.c.received_at, metadata)),
+        audit.purge,
     ]  # fmt: skip
 
 
