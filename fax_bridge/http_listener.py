@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.applications import Starlette
 
+from fax_bridge.http_patience import PatientProtocol
+
 
 class HttpListener(uvicorn.Server):
     """One listening HTTP server; :meth:`start` returns once it answers."""
@@ -16,6 +18,7 @@ class HttpListener(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=PatientProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -16,6 +16,7 @@ ALLOWED = {
         "email_to_fax/receive.py",
         "email_to_fax/smtp_connection.py",
         "email_to_fax/transaction.py",  # aiosmtpd's Envelope, which it builds on
+        "http_patience.py",  # uvicorn's protocol
         "http_listener.py",  # uvicorn for the webhook and the sandbox
         "faxmax/",
         "mail/relay.py",
