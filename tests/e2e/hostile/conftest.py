@@ -71,7 +71,9 @@ class Target:
             pass
         return told
 
-    async def honest(self, mail: EmailMessage | bytes | None = None, number: str = "902163330000") -> None:
+    async def honest(
+        self, mail: EmailMessage | bytes | None = None, number: str = "902163330000", sender: str = "ayse@example.com"
+    ) -> None:
         """A usual mail of a usual user, which has to be accepted."""
         self.sent += 1
         if mail is None:
@@ -84,7 +86,7 @@ class Target:
 
         def session() -> None:
             with smtplib.SMTP("127.0.0.1", self.smtp, timeout=10) as smtp:
-                smtp.sendmail("ayse@example.com", [f"{number}@fax.example.com"], content)
+                smtp.sendmail(sender, [f"{number}@fax.example.com"], content)
 
         begun = time.perf_counter()
         await asyncio.to_thread(session)
@@ -132,9 +134,7 @@ class Target:
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def mails(self) -> list[EmailMessage]:
-        new = self.directory / "Maildir" / "new"
-        paths = sorted(new.glob("*")) if new.is_dir() else []
-        return [email.message_from_bytes(path.read_bytes(), policy=policy.default) for path in paths]
+        return mails_of(self.directory)
 
     async def mail_about(self, words: str) -> EmailMessage:
         async def look() -> EmailMessage | None:
@@ -147,6 +147,12 @@ class Target:
         return {fax["subject"]: fax["state"] for fax in await fax_list(load(self.config), 500)}
 
 
+def mails_of(directory: Path) -> list[EmailMessage]:
+    new = directory / "Maildir" / "new"
+    paths = sorted(new.glob("*")) if new.is_dir() else []
+    return [email.message_from_bytes(path.read_bytes(), policy=policy.default) for path in paths]
+
+
 def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -155,13 +161,22 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def target_in(
-    directory: Path, sandbox: Sandbox, *, more: str = "", smtp: str = "", **env: str
+    directory: Path,
+    sandbox: Sandbox,
+    *,
+    more: str = "",
+    store: str = "",
+    relay: str = "",
+    level: str = "info",
+    **env: str,
 ) -> AsyncIterator[Target]:
     ports = free_port(), free_port()
-    text = settings_text(directory, sandbox.url, confirm_within="60s")
+    text = settings_text(directory, sandbox.url, relay={"url": relay} if relay else {}, confirm_within="60s")
+    if store:
+        text = text.replace(f"sqlite:///{directory}/fax-bridge.db", store)
     for port in ports:
         text = text.replace('"127.0.0.1:0"', f'"127.0.0.1:{port}"', 1)
-    text = text.replace("[store]", f'idle_timeout = "2s"\n{smtp}\n[store]', 1).replace('"warning"', '"info"', 1)
+    text = text.replace("[store]", 'idle_timeout = "2s"\n[store]', 1).replace('"warning"', f'"{level}"', 1)
     config = directory / "fax-bridge.toml"
     config.write_text(text + more)
     with (directory / "log").open("wb") as log:
