@@ -37,8 +37,9 @@ def mail_with(subject: str, *files: tuple[str, bytes, str]) -> EmailMessage:
 
 
 _OUR_HEADERS = {
-    "Date", "Message-ID", "From", "To", "Subject", "In-Reply-To", "References", "Auto-Submitted",
-    "X-Auto-Response-Suppress", "X-Fax-Bridge-Id", "Content-Type", "Content-Transfer-Encoding", "MIME-Version",
+    "Return-Path", "Delivered-To", "Date", "Message-ID", "From", "To", "Subject", "In-Reply-To", "References",
+    "Auto-Submitted", "X-Auto-Response-Suppress", "X-Fax-Bridge-Id", "Content-Type", "Content-Transfer-Encoding",
+    "MIME-Version",
 }  # fmt: skip
 
 
