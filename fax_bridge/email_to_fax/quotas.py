@@ -83,7 +83,8 @@ class Quotas:
         key = f"{entry.per}|{entry.match}|{subject}|{unit}|{entry.within}"
         if entry.within == "day":
             return Limit(key, most, windows=tuple(self._days(key, days)))
-        return Limit(key, most, within=int(float(entry.within) * 1000))
+        # Another number is another bucket: where one stands means nothing to it.
+        return Limit(f"{key}|{most}", most, within=int(float(entry.within) * 1000))
 
     def _days(self, key: str, days: int) -> Iterator[Window]:
         today = at_zone(now(), self._zone).date()

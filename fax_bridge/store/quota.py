@@ -85,7 +85,6 @@ class Levels:
         rows = select(quota.c.key, quota.c.level).where(quota.c.key.in_(keys))
         if tx.shared:
             await tx.conn.execute(_THERE, [{"key": key} for key in keys])
-            rows = rows.order_by(quota.c.key).with_for_update()
         found = {row.key: row.level for row in (await tx.conn.execute(rows)).all()}
         return cls(found, now() if at is None else at)
 
@@ -159,7 +158,11 @@ async def purge(tx: Tx) -> int:
     return gone.rowcount
 
 
-_THERE = text("INSERT INTO quota (key, level, expires_at) VALUES (:key, 0, 0) ON CONFLICT (key) DO NOTHING")
+# Where the row is there it is locked all the same, or a purge could take it away before it is read.
+_THERE = text(
+    "INSERT INTO quota (key, level, expires_at) VALUES (:key, 0, 0)"
+    " ON CONFLICT (key) DO UPDATE SET expires_at = quota.expires_at"
+)
 _PUT = text(
     "INSERT INTO quota (key, level, expires_at) VALUES (:key, :level, :ends)"
     " ON CONFLICT (key) DO UPDATE SET level = excluded.level, expires_at = excluded.expires_at"
