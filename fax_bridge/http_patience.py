@@ -10,7 +10,10 @@ from typing import Any
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 REQUEST_WITHIN = 10.0
-"""Seconds from the connection, or the answer before, to the end of a request's header."""
+"""Seconds from the connection to the end of a request's header."""
+
+NEXT_WITHIN = 30.0
+"""The same from the answer before. Longer than uvicorn keeps an idle connection: its rule ends those."""
 
 MOST_CONNECTIONS = 512
 """Of one listener; one more is closed at once."""
@@ -25,7 +28,7 @@ class PatientProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # it
         if len(self.connections) > MOST_CONNECTIONS:
             transport.close()
         else:
-            self._wait()
+            self._wait(REQUEST_WITHIN)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._deadline:
@@ -35,12 +38,12 @@ class PatientProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # it
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if not self.transport.is_closing():
-            self._wait()
+            self._wait(NEXT_WITHIN)
 
-    def _wait(self) -> None:
+    def _wait(self, seconds: float) -> None:
         if self._deadline:
             self._deadline.cancel()
-        self._deadline = self.loop.call_later(REQUEST_WITHIN, self._too_slow)
+        self._deadline = self.loop.call_later(seconds, self._too_slow)
 
     def _too_slow(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
