@@ -12,7 +12,18 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from fax_bridge import __version__, backups, check, cli_received, console, daemon, eventlog, templates_preview
+from fax_bridge import (
+    __version__,
+    audit_command,
+    backups,
+    check,
+    cli_received,
+    console,
+    daemon,
+    eventlog,
+    templates_preview,
+)
+from fax_bridge.audit_trail import line_of
 from fax_bridge.cli_password import hash_password
 from fax_bridge.demo import demo as run_demo
 from fax_bridge.documents.worker import ConvertedFax, Documents
@@ -321,7 +332,8 @@ def restore_backup(
     """Put a backup in place, while no daemon runs. Faxes that wait in it may have gone out since: they are held."""
     settings = _settings(config)
     until = now() + int(settings.faxmax.held_for * 1000)
-    held = _ask(restore(settings.store.url, file, until=until))
+    line = line_of(settings, "restore", "store")
+    held = _ask(restore(settings.store.url, file, until=until, line=line))
     typer.echo(f"Restored. {held} faxes are held; for each of them: fax-bridge faxes release ID, or cancel ID.")
 
 
@@ -382,3 +394,6 @@ def _print_json(value: Any) -> None:
 def _fail(text: str) -> NoReturn:
     typer.echo(text, err=True)
     raise typer.Exit(1)
+
+
+audit_command.add_to(app, _settings)

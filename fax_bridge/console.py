@@ -115,6 +115,15 @@ def explanation(facts: dict[str, Any]) -> None:
         _out.print(f"It would be refused: {refused['reason']} {_plain(refused['detail'])}".rstrip(), soft_wrap=True)
 
 
+def audit(rows: Sequence[dict[str, Any]]) -> None:
+    for row in rows:
+        to = f" to {', '.join(row['shown'])}" if row["shown"] else ""
+        facts = "; ".join(filter(None, (row["by_right"], row["detail"], row["sha256"])))
+        when = row["at"].replace("T", " ")[:23]
+        told = f"{when}  {row['act']:<9}  {_plain(row['who'])}  {_plain(row['about'])}{to}  ({_plain(facts)})"
+        _out.print(told, soft_wrap=True)
+
+
 def conversion(facts: dict[str, Any]) -> None:
     for page in facts["pages"]:
         size = f"{page['width_mm']:.1f} × {page['height_mm']:.1f} mm, {page['x_dpi']:.0f} × {page['y_dpi']:.0f} dpi"

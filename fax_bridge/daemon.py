@@ -299,7 +299,7 @@ def _workers(
         return Worker(store, queue, handle, {None: slots})
 
     return [
-        plain(messages.PREPARE, Preparer(settings, store, documents, previewer).handle, 2),
+        plain(messages.PREPARE, Preparer(settings, store, documents, words, previewer).handle, 2),
         Worker(store, faxes.SUBMIT, submitter.handle_queued, lanes, submitter.open_accounts, submitter.limits),
         plain(faxes.PROMISED, submitter.handle_promised, 8),
         plain(messages.REPORT, Reporter(settings, store, documents, words).handle, 4),

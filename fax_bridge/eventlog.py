@@ -88,9 +88,9 @@ def set_up(style: str, level: str, *, to_journal: bool = False) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            *(
-                [] if to_journal else [structlog.processors.TimeStamper(fmt="iso", utc=False)]
-            ),  # the journal has its own
+            # The journal has its own time.
+            *([] if to_journal else [structlog.processors.TimeStamper(fmt="iso", utc=False)]),
+            _harmless,
             structlog.processors.format_exc_info if style == "json" else _as_it_is,
             journal.facts_apart(renderer) if to_journal else renderer,
         ],
@@ -106,3 +106,23 @@ def set_up(style: str, level: str, *, to_journal: bool = False) -> None:
 
 def _as_it_is(_logger: Any, _method: str, event_dict: Any) -> Any:
     return event_dict
+
+
+def _harmless(_logger: Any, _method: str, event_dict: Any) -> Any:
+    """What came from outside begins no line of its own, colours nothing and moves no cursor: a reader of the log sees
+    each sign that is no letter by its number."""
+    return {key: _shown(value) if key != "exc_info" else value for key, value in event_dict.items()}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isprintable() else "".join(map(_letter, value))
+    if isinstance(value, dict):
+        return {_shown(key): _shown(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(each) for each in value]
+    return value
+
+
+def _letter(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()

@@ -5,16 +5,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from ulid import ULID
 
+from fax_bridge.audit_trail import act_with
 from fax_bridge.fax import FaxState, Instant, PushState, now
 from fax_bridge.faxmax.status import AMBIGUOUS, Meaning, fold, line_to_add, meaning_of
 from fax_bridge.numbers import shown
 from fax_bridge.settings import Settings
 from fax_bridge.store import accounts, faxes, operator
+from fax_bridge.store.audit import Act
 from fax_bridge.store.store import Store, Tx
 from fax_bridge.store.worker import Work
 
@@ -91,8 +93,9 @@ async def fax_show(settings: Settings, fax_id: str) -> dict[str, Any] | None:
 
 async def fax_act(settings: Settings, act: Callable[[Tx, str], Awaitable[None]], fax_id: str) -> None:
     """Do that to a fax. Raises :class:`fax_bridge.store.operator.NotPossible`."""
+    word = cast("Act", getattr(act, "func", act).__name__)
     async with _store(settings) as store:
-        await store.write(lambda tx: act(tx, fax_id))
+        await act_with(store, settings, word, fax_id, lambda tx: act(tx, fax_id))
 
 
 async def fax_hold(settings: Settings, fax_id: str) -> str:
@@ -114,7 +117,7 @@ async def fax_resend(settings: Settings, fax_id: str) -> str:
     give_up_at = now() + int(settings.faxmax.queue_lifetime * 1000)
     again = partial(operator.resend, fax_id=fax_id, new_message=str(ULID()), new_fax=new_fax, give_up_at=give_up_at)
     async with _store(settings) as store:
-        await store.write(again)
+        await act_with(store, settings, "resend", fax_id, again, detail=f"as {new_fax}")
     return new_fax
 
 
@@ -144,7 +147,7 @@ async def push_show(settings: Settings, push_id: str) -> dict[str, Any] | None:
 async def push_replay(settings: Settings, push_id: str) -> None:
     """Work a push through again. Raises :class:`fax_bridge.store.operator.NotPossible`."""
     async with _store(settings) as store:
-        await store.write(partial(operator.replay, push_id=push_id))
+        await act_with(store, settings, "replay", push_id.upper(), partial(operator.replay, push_id=push_id))
 
 
 async def status_words(settings: Settings) -> list[dict[str, Any]]:
@@ -185,4 +188,4 @@ async def account_list(settings: Settings) -> list[dict[str, Any]]:
 async def account_resume(settings: Settings, name: str) -> bool:
     """Serve a paused account again; a running daemon sees it within a second."""
     async with _store(settings) as store:
-        return await store.write(partial(accounts.resume, name=name))
+        return await act_with(store, settings, "resume", name, partial(accounts.resume, name=name))

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 import uvicorn
 from starlette.applications import Starlette
 
+from fax_bridge.http_patience import PatientProtocol
+
 
 class HttpListener(uvicorn.Server):
     """One listening HTTP server; :meth:`start` returns once it answers."""
@@ -31,6 +33,7 @@ class HttpListener(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=PatientProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

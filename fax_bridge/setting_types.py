@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
+import phonenumbers
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, model_validator
 
 UNIX = "unix"
@@ -143,6 +144,16 @@ def _destination(value: object) -> object:
     return value
 
 
+def _number_range(value: object) -> object:
+    if not isinstance(value, str) or re.fullmatch(r"\*|[1-9][0-9]{0,14}", value):
+        return value
+    if value in phonenumbers.SUPPORTED_REGIONS:
+        return value
+    digits = value.removeprefix("+")
+    mend = f'Write "{digits}".' if re.fullmatch(r"[1-9][0-9]{0,14}", digits) else 'Write e.g. "TR", "90216" or "*".'
+    raise ValueError(f'"{value}" is neither a country nor the beginning of a number with its country code. {mend}')
+
+
 def _zone(name: object) -> object:
     try:
         ZoneInfo(str(name))
@@ -162,6 +173,8 @@ ClockTime = Annotated[time, BeforeValidator(_clock)]
 """``24:00`` is midnight too."""
 Destination = Annotated[str, BeforeValidator(_destination)]
 """The beginning of E.164 digits, or ``*`` for all numbers."""
+NumberRange = Annotated[str, BeforeValidator(_number_range)]
+"""A country by its two letters (ISO 3166-1), or a :data:`Destination`; a whole number is its own beginning."""
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Zone = Annotated[str, BeforeValidator(_zone)]
 """A name of the tz database."""

@@ -51,6 +51,11 @@ class Incoming:
         self._most_held = intake.PIECE if self._file else 2 * intake.PIECE
         self._newlines = BareNewlines() if settings.bare_newline == "reject" else None
 
+    @property
+    def in_store(self) -> bool:
+        """Whether its beginning is in the store already."""
+        return bool(self.spooled_bytes or self.staged_bytes)
+
     async def add(self, data: bytes | bytearray) -> None:
         """Take the next bytes; returns when more may be read from the client."""
         self.size += len(data)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from fax_bridge.documents.worker import Documents
+from fax_bridge.email_to_fax.clearance import Clearance, Made, NotCleared
 from fax_bridge.email_to_fax.distribution_list import ListFault, divided, with_lists_refused
 from fax_bridge.email_to_fax.document import CoverRule, Unfaxable, planned, prepare, without_cover
 from fax_bridge.email_to_fax.grants import check_cli
@@ -27,6 +28,7 @@ from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.email_to_fax.recipients import listed_of
 from fax_bridge.eventlog import event
 from fax_bridge.fax import Paper, ResultClass, SkipKind, now
+from fax_bridge.mail.words import Words
 from fax_bridge.settings import Settings
 from fax_bridge.store import distribution, intake, messages
 from fax_bridge.store.distribution import Listed
@@ -41,11 +43,14 @@ MOST_TRIES = 20
 class Preparer:
     """Handles the queue :data:`fax_bridge.store.messages.PREPARE`."""
 
-    def __init__(self, settings: Settings, store: Store, documents: Documents, previewer: Previewer) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, documents: Documents, words: Words, previewer: Previewer
+    ) -> None:
         self._settings = settings
         self._store = store
         self._documents = documents
         self._previewer = previewer
+        self._clearance = Clearance(settings, words)
 
     async def handle(self, lease: Lease, row: Work) -> None:
         if row.accepted_at + int(self._settings.faxmax.queue_lifetime * 1000) <= now():
@@ -111,8 +116,13 @@ class Preparer:
             options=asked.kept() | {"paper_size": str(paper)} | _noted(mail),
             send_at=asked.send_at,
             schedule=self._settings.schedule,
+            clearance=self._clearance.of(row, Made(made.pages, made.sha256)),
         )
-        await self._store.write(partial(self._record, message_id=lease.id, listed=listed, prepared=prepared))
+        try:
+            await self._store.write(partial(self._record, row=row, listed=listed, prepared=prepared))
+        except NotCleared as fault:
+            await self._refuse(lease, row, headers, Unfaxable(fault.reason, fault.detail, made.fates))
+            return
         event("document", lease.id, pages=made.pages, sha256=made.sha256[:16])
 
     async def _faxes(self, lease: Lease, row: Work) -> Sequence[Any]:
@@ -137,11 +147,12 @@ class Preparer:
         return Paper(of_address or asked.paper or row.options.get("paper_size") or account.paper_size)
 
     async def _record(
-        self, tx: Tx, *, message_id: str, listed: Sequence[Listed], prepared: Callable[[Tx], Awaitable[None]]
+        self, tx: Tx, *, row: Work, listed: Sequence[Listed], prepared: Callable[[Tx], Awaitable[None]]
     ) -> None:
         if listed:
+            await self._clearance.add_listed(tx, row, [one.number for one in listed])
             window = int(self._settings.smtp.repeat_window * 1000)
-            await distribution.add(tx, message_id=message_id, listed=listed, window=window)
+            await distribution.add(tx, message_id=row.id, listed=listed, window=window)
         await prepared(tx)
 
     def _cover_rule(self, asked: str | None) -> CoverRule:

@@ -10,7 +10,7 @@ import contextlib
 import socket
 import stat
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import structlog
 from ulid import ULID
 
 from fax_bridge.certificates import certificates_of
+from fax_bridge.email_to_fax import loops, policy, quotas
 from fax_bridge.email_to_fax.admit import (
     NOT_ALLOWED,
     Destination,
@@ -43,7 +44,7 @@ from fax_bridge.fax import now
 from fax_bridge.report_wishes import ReportWishes, wants_delay
 from fax_bridge.setting_types import UNIX, Listen, UnixSocket
 from fax_bridge.settings import Sender, Settings
-from fax_bridge.store import intake
+from fax_bridge.store import intake, quota
 from fax_bridge.store.store import Store
 
 log = structlog.get_logger("smtp")
@@ -92,6 +93,7 @@ class Intake:
             logins=self._logins,
             proxies=settings.smtp.proxy_protocol_from,
         )
+        self._quotas = quotas.Quotas(settings)
         self._limits = Sessions(settings.smtp.max_sessions, settings.smtp.max_sessions_per_client)
         self._room = Room(settings.store.path, settings.smtp.min_free_bytes)
         self._sessions: set[Connection] = set()
@@ -223,6 +225,8 @@ class Intake:
             to = granted(to, sender, self.settings)
         if isinstance(to, Destination):
             to = _beside(transaction.recipients, to)
+        if isinstance(to, Destination) and (why := policy.recipient_refusal(self.settings, sender, transaction, to)):
+            to = Refusal(why)
         if isinstance(to, Refusal):
             event("rejected", mail_from=mail_from, client=client, to=address, why=to.reply)
             if sender.dmarc and to.reply.startswith("5") and not to.reply.startswith(NOT_OURS):
@@ -261,12 +265,18 @@ class Intake:
         try:
             content = await mail.finish()
             sender = transaction.sender
-            refusal = mail.refusal or await self._unproven(transaction, client, mail, content)
+            refusal = mail.refusal or loops.refusal_of(mail.digest.header, b"" if mail.in_store else content)
+            refusal = refusal or await self._unproven(transaction, client, mail, content)
             if refusal or sender is None:
                 self.forget(mail)
+                event("rejected", mail.id, mail_from=transaction.mail_from, client=client, why=refusal)
                 return refusal or NOT_ALLOWED.reply
             new = self._message(sender, transaction, client, mail, content)
             accepted = await self._store.write_each(intake.accept, new)
+        except quota.OverLimit as over:
+            self.forget(mail)
+            event("rejected", mail.id, mail_from=transaction.mail_from, client=client, why=f"limit {over.limit.key}")
+            return quotas.reply_of(over)
         except Exception as error:
             # The commit may have come through all the same, so the mail stays: the purge knows which belong to none.
             bug = None if hasattr(error, "orig") else error  # the database's faults tell enough by their words
@@ -326,6 +336,8 @@ class Intake:
                 else None
             ),
             repeat_window=int(self.settings.smtp.repeat_window * 1000),
+            charges=self._charges(sender, mail_from, client, mail, by_number, preview=preview),
+            line=policy.accepted_line(self.settings, sender, transaction, client, mail.id),
             give_up_at=now() + int(self.settings.faxmax.queue_lifetime * 1000),
             faxes=tuple(
                 intake.NewFax(
@@ -349,6 +361,22 @@ class Intake:
             spooled_bytes=mail.spooled_bytes,
             preview=preview,
         )
+
+    def _charges(
+        self,
+        sender: Sender,
+        mail_from: str,
+        client: str,
+        mail: Incoming,
+        to: Collection[str],
+        *,
+        preview: bool,
+    ) -> tuple[quota.Charge, ...]:
+        """What the mail takes from the limits; a preview is a message, and no fax."""
+        most = 0 if preview else sender.max_recipients
+        message_id = mail.digest.message_id
+        found = self._quotas.charges(mail_from, client, to, max_recipients=most, message_id=message_id)
+        return tuple(one for one in found if not (preview and one.per_fax))
 
     def _wishes(self, sender: Sender) -> ReportWishes:
         return ReportWishes(
@@ -385,6 +413,10 @@ def _options(sender: Sender, settings: Settings) -> dict[str, Any]:
         "allowed_cli": numbers_to_show(sender, settings),
         "skip": list(settings.reading.skip if sender.skip is None else sender.skip),
         "max_pages": sender.max_pages,
+        "allow": list(sender.allow),
+        "deny": list(sender.deny),
+        "max_recipients": sender.max_recipients,
+        "robot": sender.robot,
     }
 
 

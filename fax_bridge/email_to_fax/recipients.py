@@ -1,6 +1,6 @@
 """Whom a mail goes to beside its RCPT addresses: the numbers of the lists that are attached to it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ulid import ULID
@@ -9,6 +9,7 @@ from fax_bridge.email_to_fax.admit import Refusal, destination_of
 from fax_bridge.email_to_fax.distribution_list import ListFault, read_lists
 from fax_bridge.email_to_fax.local_part import LocalPart
 from fax_bridge.email_to_fax.mail_part import MailPart
+from fax_bridge.email_to_fax.policy import destination_refusal
 from fax_bridge.email_to_fax.repeats import MailDigest
 from fax_bridge.fax import TargetKind
 from fax_bridge.settings import Settings
@@ -34,15 +35,25 @@ def listed_of(
     def key(number: str) -> str:
         return digest.key(mail_from=mail.mail_from, number=number + spelled, client=mail.client)
 
-    numbers = read_lists(lists, lambda text: number_of(text, settings), settings.reading.most_listed)
+    numbers = read_lists(lists, lambda text: number_of(text, settings, mail.options), settings.reading.most_listed)
+    most = int(mail.options.get("max_recipients", 0))
+    addressed = {row.number for row in rows if row.number}
+    if most and len(addressed | set(numbers)) > most:
+        raise ListFault("recipient_limit", f"{len(addressed | set(numbers))} > {most}")
     return tuple(Listed(str(ULID()), number, key(number)) for number in numbers)
 
 
-def number_of(text: str, settings: Settings) -> str:
-    """The number that a line of a list means, decided as for a RCPT. Raises ``ValueError`` with what is wrong."""
+def number_of(text: str, settings: Settings, options: Mapping[str, Any]) -> str:
+    """The number that a line of a list means, decided as for a RCPT. Raises ``ValueError`` with what is wrong.
+
+    ``options`` are the message's, where the sender's own rules are kept.
+    """
     to = destination_of(settings, f"{text}@{settings.smtp.domains[0]}")
     if isinstance(to, Refusal):
         raise ValueError(to.reply.split(" ", 2)[2])  # without the codes of SMTP
     if to.target or to.spelled:
         raise ValueError("a list holds numbers only, without options")
+    allow, deny = options.get("allow", ()), options.get("deny", ())
+    if why := destination_refusal(settings, to.number, allow=allow, deny=deny):
+        raise ValueError(why)
     return to.number

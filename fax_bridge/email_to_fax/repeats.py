@@ -10,6 +10,8 @@ import re
 MAX_HEADER = 256 * 1024
 """Bytes of header that are looked through; a mail with a longer one is compared whole."""
 
+_BEGINNING = 32 * 1024
+
 _TRACE = re.compile(
     rb"(?i)(received|return-path|delivered-to|x-original-to|authentication-results|arc-[a-z-]+|dkim-signature):"
 )
@@ -24,6 +26,8 @@ class MailDigest:
         """Empty again where it is too long to be looked through: then it is digested with the body."""
         self._body = hashlib.sha256()
         self._in_header = True
+        self._beginning = b""
+        """Of a header that is too long to be looked through whole."""
         self._mail: bytes | None = None
 
     def update(self, data: bytes | bytearray | memoryview) -> None:
@@ -39,7 +43,19 @@ class MailDigest:
         elif len(self._header) > MAX_HEADER:
             self._in_header = False
             self._body.update(self._header)
+            self._beginning = bytes(self._header[:_BEGINNING])
             self._header.clear()
+
+    @property
+    def header(self) -> bytes:
+        """The header as it came; of one without an end in sight its beginning, with what may be body behind it."""
+        return bytes(self._header) or self._beginning
+
+    @property
+    def message_id(self) -> str:
+        """With its angle brackets; empty where there is none."""
+        found = _MESSAGE_ID.search(self.header)
+        return found[1].decode("ascii", "replace") if found else ""
 
     def key(self, *, mail_from: str, number: str, client: str) -> str:
         """64 hexadecimal digits, equal for a repeat. To be asked when all has been fed."""

@@ -4,6 +4,7 @@ Nothing in a push proves who sent it, so the path holds a secret, compared in co
 is a plain 404. FaxMAX repeats a push that got no 200, so only failing to store one is a 5xx.
 """
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -23,6 +24,9 @@ from fax_bridge.settings import Settings
 from fax_bridge.store import pushes
 from fax_bridge.store.store import Store
 
+BODY_WITHIN = 300.0
+"""Seconds for a whole push; at its largest, 100 MiB, that is 350 KB a second."""
+
 log = structlog.get_logger("webhook")
 
 
@@ -40,9 +44,12 @@ def webhook(
         if not is_secret:
             return Response(status_code=404)
         try:
-            body = await _body(request, settings.webhook.max_body_bytes)
+            async with asyncio.timeout(BODY_WITHIN):
+                body = await _body(request, settings.webhook.max_body_bytes)
         except ClientDisconnect:
             return Response(status_code=400)
+        except TimeoutError:
+            return Response(status_code=408, headers={"Connection": "close"})
         if body is None:
             event("rejected", client=client, why="push too large", limit=settings.webhook.max_body_bytes)
             return Response(status_code=413)

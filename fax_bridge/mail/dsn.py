@@ -17,6 +17,7 @@ from fax_bridge.fax import FaxState, Instant, RcptDsn, ResultClass
 from fax_bridge.mail.frame import rfc_date
 from fax_bridge.mail.headers import bound, line
 from fax_bridge.mail.letters import OpenFax, ReportFax, StatusReport
+from fax_bridge.mail.outcome import OPTION_REASONS
 from fax_bridge.mail.shown import Shown
 from fax_bridge.report_wishes import SUCCESS
 
@@ -45,10 +46,11 @@ REASON_STATUSES = {
     "office_too_large": "5.3.4",
     "zip_too_large": "5.3.4",
     "mail_encrypted": "5.7.5",
-    "bad_send_at": "5.5.4",
-    "send_at_too_far": "5.5.4",
-    "option_twice": "5.5.4",
-    "unknown_option": "5.5.4",
+    "page_limit": "5.3.4",
+    "recipient_limit": "5.7.1",
+    "fax_limit": "5.7.1",
+    "cli_not_allowed": "5.7.1",
+    **dict.fromkeys(OPTION_REASONS - {"cli_not_allowed"}, "5.5.4"),
 }
 """Reasons of a document that was not made for which there is a better code (RFC 3463 §3.4, §3.6, §3.8)."""
 

@@ -165,9 +165,13 @@ class ReceivedFax:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something the operator should mend. Each ``subject`` has its phrases, which need these ``values``:
+    """Something the operator should mend, or a sender should know before the report.
+
+    Each ``subject`` has its phrases, which need these ``values``:
 
     - ``account_paused``: account, detail
+    - ``duplicate_held``: fax, number, before, at, until
+    - ``pages_wait``: pages, until
     - ``push_quarantined``: push, detail
     - ``received_bounced``, ``received_bounced_kept``: fax, recipient, detail
     - ``received_not_handed_over``: fax, target, detail

@@ -82,6 +82,8 @@ def outcome_key(state: FaxState, result: ResultClass | None) -> str:
 def fax_view(fax: ReportFax, words: Words, shown: Shown) -> FaxView:
     language = shown.language
     key = "failed.option" if is_an_option(fax) else outcome_key(fax.state, fax.result)
+    if key == "failed.document" and fax.detail.startswith("page_limit"):
+        key = "failed.page_limit"
     number = told_of(fax.number, fax.target, words, language)
     told = {
         "number": number,

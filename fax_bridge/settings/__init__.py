@@ -20,6 +20,7 @@ from fax_bridge.settings.cover import Cover
 from fax_bridge.settings.faxmax import Account, FaxMax, StatusMeaning
 from fax_bridge.settings.inbound import Inbound, Route
 from fax_bridge.settings.inbound_faults import route_faults
+from fax_bridge.settings.limits import Duplicates, LimitSettings
 from fax_bridge.settings.log import Log
 from fax_bridge.settings.numbers import Numbers, QuietHoursSettings
 from fax_bridge.settings.ops import AlertSettings, Ops
@@ -40,8 +41,10 @@ __all__ = [
     "Account",
     "AlertSettings",
     "Cover",
+    "Duplicates",
     "FaxMax",
     "Inbound",
+    "LimitSettings",
     "Lmtp",
     "Log",
     "Numbers",
@@ -98,6 +101,8 @@ class Settings(BaseSettings):
     users: tuple[User, ...] = ()
     routes: tuple[Route, ...] = ()
     quiet_hours: tuple[QuietHoursSettings, ...] = ()
+    limits: tuple[LimitSettings, ...] = ()
+    duplicates: Duplicates = Duplicates()
     templates_dir: Path | None = None
     """Templates found here win over those that come with the program."""
 

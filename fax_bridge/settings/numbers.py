@@ -1,16 +1,24 @@
 """``[numbers]`` and ``[[quiet_hours]]``: where faxes may go, and when."""
 
-from typing import get_args
+from typing import Literal, get_args
 
 from pydantic import Field, field_validator
 
 from fax_bridge.numbers import is_region
-from fax_bridge.setting_types import ClockTime, Day, Destination, Zone
+from fax_bridge.setting_types import ClockTime, Day, Destination, NumberRange, Zone
 from fax_bridge.settings.section import Section
 
 
 class Numbers(Section):
     region: str = "TR"
+    """How a number without a country code is read."""
+    allow: tuple[NumberRange, ...] = ()
+    """Where faxes may go; empty: everywhere. A sender's own ``allow`` narrows it further."""
+    deny: tuple[NumberRange, ...] = ()
+    """Where none goes, whatever ``allow`` says."""
+    costly: tuple[Literal["premium", "shared_cost", "satellite", "personal"], ...] = ()
+    """Kinds of numbers that cost their caller and are denied unless they are named here. Short codes and emergency
+    numbers always are."""
 
     @field_validator("region")
     @classmethod

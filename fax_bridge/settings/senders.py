@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from fax_bridge.fax import CoverPolicy, Language, Paper, Resolution, SkipKind
 from fax_bridge.report_wishes import Outcomes
-from fax_bridge.setting_types import UNIX, Address, Network
+from fax_bridge.setting_types import UNIX, Address, Network, NumberRange
 from fax_bridge.settings.cover import template_name
 from fax_bridge.settings.section import Section, SettingsError
 
@@ -70,6 +70,13 @@ class Sender(Section):
     """Pages of a document, without the cover; 0 for as many as there are."""
     max_bytes: int = Field(default=0, ge=0)
     """Bytes of a mail; 0 for ``smtp.max_message_bytes``, which holds in any case."""
+    allow: tuple[NumberRange, ...] = ()
+    """Where this sender's faxes may go, within ``numbers.allow``; empty: wherever that allows."""
+    deny: tuple[NumberRange, ...] = ()
+    max_recipients: int = Field(default=0, ge=0)
+    """Of one mail, however many transactions its client makes of it; 0: no limit."""
+    robot: bool = False
+    """A program: it is never asked whether it means a fax that looks like the one before."""
 
     @field_validator("cover_template")
     @classmethod

@@ -40,9 +40,13 @@ class Retention(Section):
     """Mails, documents, received faxes, raw pushes."""
     metadata: Duration = Seconds(34560000.0)
     """Who sent what to whom, and what became of it."""
+    audit: Duration = Seconds(34560000.0)
+    """The lines of the audit log; each keeps the time that held when it was written."""
 
     @model_validator(mode="after")
     def history_outlives_content(self) -> Self:
         if self.metadata < self.content:
             raise ValueError('metadata is kept shorter than content. Give it at least as long, e.g. "400d".')
+        if self.audit < self.metadata:
+            raise ValueError('audit is kept shorter than metadata. Give it at least as long, e.g. "400d".')
         return self

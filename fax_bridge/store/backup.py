@@ -8,14 +8,16 @@ import asyncio
 import os
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from fax_bridge.errors import BridgeError
 from fax_bridge.fax import Instant, MessageState
-from fax_bridge.store import operator
+from fax_bridge.store import audit, operator
+from fax_bridge.store.audit import Line
 from fax_bridge.store.spool import spool_of
-from fax_bridge.store.store import Store
+from fax_bridge.store.store import Store, Tx
 
 PIECE = 1024 * 1024
 
@@ -31,14 +33,14 @@ async def back_up(url: str, target: Path) -> int:
     return await asyncio.to_thread(_back_up, _path(url), target)
 
 
-async def restore(url: str, source: Path | None, *, until: Instant) -> int:
+async def restore(url: str, source: Path | None, *, until: Instant, line: Line | None = None) -> int:
     """Put a copy in the place of the database, with every fax that waits held ``until`` then; how many those are.
 
     Without ``source`` the database is in its place already, as one of PostgreSQL is after ``pg_restore``. The daemon
-    must not run: it would send what is not held yet. Raises :class:`BridgeError`.
+    must not run: it would send what is not held yet. ``line`` is for the audit log. Raises :class:`BridgeError`.
     """
     if source is None:
-        return await _hold_all(url, until, exclusive=url.startswith("sqlite:"))
+        return await _hold_all(url, until, line, exclusive=url.startswith("sqlite:"))
     if not url.startswith("sqlite:"):
         raise BridgeError("store.url: this is a PostgreSQL database. Use pg_restore, then this command without a file.")
     target = _path(url)
@@ -46,7 +48,7 @@ async def restore(url: str, source: Path | None, *, until: Instant) -> int:
     try:
         await asyncio.to_thread(_copy_back, source, target)
         # Before it has its name: there is no moment at which a daemon could find it with faxes that may go.
-        held = await _hold_all(f"sqlite:///{part}", until, exclusive=True)
+        held = await _hold_all(f"sqlite:///{part}", until, line, exclusive=True)
         await asyncio.to_thread(_put_in_place, part, target)
     finally:
         for path in (*_files(part), part.with_name(part.name + ".lock")):
@@ -54,10 +56,17 @@ async def restore(url: str, source: Path | None, *, until: Instant) -> int:
     return held
 
 
-async def _hold_all(url: str, until: Instant, *, exclusive: bool) -> int:
+async def _hold_all(url: str, until: Instant, line: Line | None, *, exclusive: bool) -> int:
     store = await Store.open(url, exclusive=exclusive)
+
+    async def hold(tx: Tx) -> int:
+        held = await operator.hold_all(tx, until=until)
+        if line:
+            await audit.record(tx, replace(line, detail=f"{held} faxes held"))
+        return held
+
     try:
-        return await store.write(lambda tx: operator.hold_all(tx, until=until))
+        return await store.write(hold)
     finally:
         await store.close()
 

@@ -150,6 +150,11 @@ async def held(tx: Tx, row: Row[Any], *, until: Instant) -> None:
     await move(tx, row, FaxState.HELD, note=f"held until {written(until)}", due_at=until)
 
 
+async def held_as(tx: Tx, fax_id: str, *, until: Instant, note: str) -> None:
+    """The same, with its reason."""
+    await move(tx, await locked(tx, fax_id), FaxState.HELD, note=note, due_at=until)
+
+
 async def held_too_long(conn: AsyncConnection) -> Sequence[str]:
     """The held faxes whose time is over. No index knows them, so it is a look through all faxes: not in a write."""
     over = select(fax.c.id).where(fax.c.state == FaxState.HELD, fax.c.due_at <= now())

@@ -8,7 +8,7 @@ told to come again meanwhile, the guarded message is withdrawn, unless the clien
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from ulid import ULID
 
 from fax_bridge.errors import Temporary
 from fax_bridge.fax import FaxState, Instant, MailDsn, MessageState, NoticeKind, RcptDsn, now
+from fax_bridge.store import audit, quota
 from fax_bridge.store.messages import PREPARE
 from fax_bridge.store.notices import delayed_id
 from fax_bridge.store.schema import fax, fax_event, message, message_piece, notice
@@ -83,6 +84,10 @@ class NewMessage:
     """Milliseconds; a recipient whose fax was accepted less than that ago gets no second one."""
     preview: bool = False
     """Nothing is to be faxed: ``faxes`` are kept with the message, and no row of them is made."""
+    charges: tuple[quota.Charge, ...] = ()
+    """What its faxes that are new take from the limits."""
+    line: audit.Line | None = None
+    """Of the audit log; its recipients are those that get a fax."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,8 @@ async def accept(tx: Tx, news: Sequence[NewMessage]) -> Sequence[Accepted | Exce
 
     A mail that asks for a preview is a message without faxes.
     If all recipients of a mail are repeats, no message is kept at all. A :class:`Temporary` for a mail of which some
-    staged pieces are gone (purged, because the clock jumped): its client keeps it.
+    staged pieces are gone (purged, because the clock jumped): its client keeps it. A :class:`quota.OverLimit` for one
+    that a limit leaves no room for: nothing of it is kept or counted.
     """
     at = now()
     torn = await _torn(tx, news)
@@ -115,10 +121,35 @@ async def accept(tx: Tx, news: Sequence[NewMessage]) -> Sequence[Accepted | Exce
         outcomes.append(Accepted(new.id, fresh, repeated))
         if fresh:
             kept.append((new, fresh))
+    if any(new.charges for new, _ in kept):
+        kept, outcomes = await _within_limits(tx, kept, outcomes)
     await _insert(tx, kept, at)
     ids = {new.id for new, _ in kept}
     await unstage(tx, [new.id for new in news if new.staged_pieces and new.id not in ids | torn])
     return outcomes
+
+
+async def _within_limits(
+    tx: Tx, kept: list[tuple[NewMessage, tuple[NewFax, ...]]], outcomes: list[Accepted | Exception]
+) -> tuple[list[tuple[NewMessage, tuple[NewFax, ...]]], list[Accepted | Exception]]:
+    """Those that the limits leave room for; the others' outcome says which one does not.
+
+    A mail that repeats one of these others, in the same commit, was accepted on the strength of it: it is over too.
+    """
+    overs = await quota.charge(tx, [(new.charges, [one.number for one in fresh]) for new, fresh in kept])
+    over_of = {new.id: over for (new, _), over in zip(kept, overs, strict=True) if over}
+    gone = {one.id: over_of[new.id] for new, fresh in kept if new.id in over_of for one in fresh}
+    judged: list[Accepted | Exception] = []
+    for outcome in outcomes:
+        if isinstance(outcome, Accepted):
+            repeats = next((gone[fax_id] for fax_id in outcome.repeated if fax_id in gone), None)
+            over = over_of.get(outcome.message_id) or repeats
+            if over:
+                over_of[outcome.message_id] = over
+                judged.append(over)
+                continue
+        judged.append(outcome)
+    return [(new, fresh) for new, fresh in kept if new.id not in over_of], judged
 
 
 def _divided(
@@ -240,6 +271,8 @@ async def _insert_faxes(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, .
             for message_id, after in late
         ]  # fmt: skip
         await tx.conn.execute(insert(notice), notices)
+    lines = [replace(new.line, recipients=tuple(one.number for one in faxes)) for new, faxes in kept if new.line]
+    await audit.record(tx, *lines)
     noted = [
         {"fax_id": one.id, "at": at, "state": FaxState.QUEUED, "note": "accepted"} for _, faxes in kept for one in faxes
     ]
@@ -275,6 +308,7 @@ async def withdraw(tx: Tx, ids: Sequence[str]) -> Sequence[bool]:
     await tx.conn.execute(delete(message_piece).where(message_piece.c.message_id.in_(gone)))
     await tx.conn.execute(delete(notice).where(notice.c.message_id.in_(gone)))
     await tx.conn.execute(delete(message).where(message.c.id.in_(gone)))
+    await audit.withdrawn(tx, gone)
     return [message_id in gone for message_id in ids]
 
 

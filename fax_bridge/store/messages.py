@@ -1,6 +1,6 @@
 """A mail and its faxes as rows, once it is accepted: made into a document, ended, reported."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,6 +25,9 @@ from fax_bridge.store.store import Tx
 from fax_bridge.wall_clock import written
 
 PREPARE = Queue("prepare", message, message.c.state == MessageState.ACCEPTED)
+Clearance = Callable[[Tx], Awaitable[Instant | None]]
+"""Asked before the faxes of a message are made due: before which instant none may go, if there is one."""
+
 REPORT = Queue("report", message, message.c.state.in_([MessageState.ENDED, MessageState.CORRECTING]))
 
 
@@ -42,10 +45,13 @@ class Headers:
 async def prepared(
     tx: Tx, *, lease: Lease, headers: Headers, pdf: bytes, sha256: str, pages: int, cover: dict[str, str] | None,
     fates: Sequence[Fate], options: Mapping[str, Any] | None = None, send_at: Instant | None = None,
-    schedule: Schedule = ALWAYS,
+    schedule: Schedule = ALWAYS, clearance: Clearance | None = None,
 ) -> None:  # fmt: skip
     """The document is made: its faxes may go, each at its time. ``options`` go over those that are kept, and
-    ``send_at``: both for those whose address named none."""
+    ``send_at``: both for those whose address named none.
+
+    Raises what ``clearance`` raises.
+    """
     if options:
         kept = (await tx.conn.execute(select(message.c.options).where(message.c.id == lease.id))).scalar_one()
         await tx.conn.execute(update(message).where(lease.holds()).values(options={**kept, **options}))
@@ -55,18 +61,30 @@ async def prepared(
         sha256=sha256, pages=pages, cover=cover, fates=[asdict(f) for f in fates],
     )  # fmt: skip
     await tx.conn.execute(insert(document).values(message_id=lease.id, pdf=pdf))
-    await _make_due(tx, lease.id, send_at, schedule)
+    not_before = await clearance(tx) if clearance else None
+    await _make_due(tx, lease.id, send_at, schedule, not_before)
     # Faxes that a person cancelled meanwhile may have been the last ones open.
     await fax_ended(tx, lease.id)
     tx.wake("submit")
 
 
-async def _make_due(tx: Tx, message_id: str, send_at: Instant | None, schedule: Schedule) -> None:
+async def queued_numbers(tx: Tx, message_id: str) -> list[str]:
+    """Of the faxes that nobody cancelled or holds."""
+    queued = select(fax.c.number).where(fax.c.message_id == message_id, fax.c.state == FaxState.QUEUED)
+    return list((await tx.conn.execute(queued.order_by(fax.c.id))).scalars())
+
+
+async def _make_due(
+    tx: Tx, message_id: str, send_at: Instant | None, schedule: Schedule, not_before: Instant | None
+) -> None:
     """Now, or when each fax's time has come; what it waits until then does not count against its lifetime."""
     at = now()
     queued = and_(fax.c.message_id == message_id, fax.c.state == FaxState.QUEUED)
     if send_at is not None:
         await tx.conn.execute(update(fax).where(queued, fax.c.send_at.is_(None)).values(send_at=send_at))
+    if not_before is not None:
+        sooner = fax.c.send_at.is_(None) | (fax.c.send_at < not_before)
+        await tx.conn.execute(update(fax).where(queued, sooner).values(send_at=not_before))
     await tx.conn.execute(update(fax).where(queued).values(due_at=at))
     rows = select(fax.c.id, fax.c.number, fax.c.send_at, fax.c.give_up_at).where(queued)
     for row in (await tx.conn.execute(rows)).all():
@@ -74,7 +92,8 @@ async def _make_due(tx: Tx, message_id: str, send_at: Instant | None, schedule: 
         if due > at:
             later = update(fax).where(fax.c.id == row.id)
             await tx.conn.execute(later.values(due_at=due, give_up_at=row.give_up_at + due - at))
-            note = f"not before {written(due)}"
+            limited = not_before is not None and row.send_at == not_before
+            note = f"not before {written(due)}" + (": pages are limited" if limited else "")
             await tx.conn.execute(insert(fax_event).values(fax_id=row.id, at=at, state=FaxState.QUEUED, note=note))
 
 

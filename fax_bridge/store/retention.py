@@ -21,6 +21,7 @@ from fax_bridge.fax import (
     ReceivedState,
     now,
 )
+from fax_bridge.store import audit, quota
 from fax_bridge.store.schema import (
     bounce,
     delivery,
@@ -61,6 +62,7 @@ async def purge(store: Store, kept: Kept) -> int:
             await asyncio.sleep(PAUSE)
             if done < STEP:
                 break
+    await store.write(quota.purge)
     if total:
         await store.write(_shrink)
         log.info("purged", rows=total)
@@ -94,6 +96,7 @@ def _steps(kept: Kept) -> list[Callable[[Tx], Awaitable[int]]]:
         partial(_forget_bounces, until=metadata),
         partial(_forget, table=received, where=_past(delivered, received.c.received_at, metadata)),
         partial(_forget, table=push, where=_past(push.c.state != PushState.STORED, push.c.received_at, metadata)),
+        audit.purge,
     ]  # fmt: skip
 
 

@@ -109,6 +109,7 @@ message = Table(
     *lease(),
     one_of("state", MessageState),
     Index("ix_message_ended", "ended_at"),
+    Index("ix_message_sha256", "sha256", sqlite_where=text("sha256 <> ''"), postgresql_where=text("sha256 <> ''")),
     Index(
         "ix_message_due",
         "due_at",
@@ -390,6 +391,33 @@ site_key = Table(
     Column("value", LargeBinary, nullable=False),
 )
 """Random keys that this installation made for itself; a backup has them too, so that links outlive a restore."""
+
+quota = Table(
+    "quota",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("level", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+"""What was taken of each limit (:mod:`fax_bridge.store.quota`): of a bucket the instant, in microseconds, at which it
+is full again, of a cap how much."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("act", String(24), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("by_right", Text, nullable=False),
+    Column("about", String(64), nullable=False, index=True),
+    Column("recipients", JSON, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("keep_until", BigInteger, nullable=False, index=True),
+)
+"""Who did what, to whom, by which right. Triggers refuse to change a row, and to delete one before
+``keep_until``."""
 
 LEASED = tuple(table for table in metadata.sorted_tables if "claims" in table.c)
 """Every table that holds work: a start frees their leases, and they move with the clock."""

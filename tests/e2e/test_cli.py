@@ -144,7 +144,7 @@ def test_explain_tells_why_a_mail_would_be_refused(tmp_path: Path) -> None:
     facts = said(done)
     assert done.returncode == 1
     assert facts["refused"] == {"reason": "zip_not_opened", "detail": "a.zip"}
-    assert "too short" in facts["recipients"][0]["fault"]
+    assert "emergency number" in facts["recipients"][0]["fault"]
 
 
 def test_convert_tells_size_and_resolution(tmp_path: Path) -> None:

@@ -29,6 +29,18 @@ def test_a_traceback_shows_no_values(style: str, capsys: pytest.CaptureFixture[s
     assert "pl4nted" not in told
 
 
+@pytest.mark.parametrize("style", ["human", "json"])
+def test_nothing_from_outside_begins_a_line_or_moves_a_cursor(style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Line ends of any kind, escape sequences, C1 controls, signs that turn the direction of writing."""
+    eventlog.set_up(style, "info")
+    bad = "a\r\n2026-01-01 accepted forged\x1b[2J\x1b]0;title\x07\x9b31m\u2028b\u202ec\x00"
+    eventlog.event("rejected", bad, mail_from=bad, faxes=[bad], nested={bad: bad})
+    told = capsys.readouterr().out
+    assert told.count("\n") == 1
+    assert told.rstrip("\n").isprintable()
+    assert "forged" in told
+
+
 def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk under standard output must not turn a 250 into a 451."""
     told = False

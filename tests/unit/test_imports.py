@@ -31,6 +31,7 @@ ALLOWED = {
         "email_to_fax/smtp_login.py",  # STARTTLS
         "email_to_fax/smtp_connection.py",
         "email_to_fax/transaction.py",  # aiosmtpd's Envelope, which it builds on
+        "http_patience.py",  # uvicorn's protocol
         "http_listener.py",  # uvicorn for the webhook and the sandbox
         "faxmax/",
         "fax_to_email/sink_webhook.py",  # posts received faxes to the site's own server

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fax_bridge.numbers import BadNumber, digits_or_none, read_number, shown
+from fax_bridge.numbers import BadNumber, Kind, digits_or_none, kind_of, read_number, shown
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,10 @@ def test_every_usual_spelling_is_read_as_the_same_number(written: str, digits: s
     [
         ("", "no number before the @"),
         ("ayse", "not a telephone number"),
-        ("112", "too short"),
+        ("112", "an emergency number"),
+        ("0155", "an emergency number"),
+        ("11880", "a short code"),
+        ("3210", "too short"),
         ("12345678901234567890", "not a telephone number"),
         ("00999123456789", "no such country code"),
         ("004400902163335", "not a possible number"),
@@ -83,3 +86,52 @@ def test_no_text_is_more_than_refused(text: str, region: str) -> None:
         assert digits.isdigit()
         assert len(digits) <= 20  # the column's
         assert read_number("+" + digits, region) == digits
+
+
+def test_what_can_be_two_numbers_is_refused_with_both() -> None:
+    """Adana or Brussels: a guess could send a medical report to a stranger."""
+    with pytest.raises(BadNumber) as refusal:
+        read_number("3222345678", "TR")
+    assert str(refusal.value) == (
+        '"3222345678" can be +90 322 234 56 78 (TR) or +32 2 234 56 78 (BE); write it with its country code and a +'
+    )
+    assert read_number("03222345678", "TR") == "903222345678"
+    assert read_number("+3222345678", "TR") == "3222345678"
+
+
+def test_a_machine_s_number_is_read_the_likelier_way() -> None:
+    """A push with it is taken, not quarantined: nobody could be asked."""
+    assert digits_or_none("3222345678", "TR") == "903222345678"
+
+
+@pytest.mark.parametrize(
+    ("digits", "kind"),
+    [
+        ("902162222525", Kind.ORDINARY),
+        ("905321234567", Kind.ORDINARY),
+        ("904449876", Kind.ORDINARY),
+        ("908501234567", Kind.ORDINARY),
+        ("908001234567", Kind.ORDINARY),
+        ("442071234567", Kind.ORDINARY),
+        ("909001234567", Kind.PREMIUM),
+        ("908881234567", Kind.PREMIUM),
+        ("19005551234", Kind.PREMIUM),
+        ("979123456789", Kind.PREMIUM),
+        ("4918055555", Kind.SHARED_COST),
+        ("447012345678", Kind.PERSONAL),
+        ("870773111632", Kind.SATELLITE),
+        ("881612345678", Kind.SATELLITE),
+        ("882161234567", Kind.SATELLITE),
+        ("8835100123456", Kind.SATELLITE),
+        ("49110", Kind.SHORT),
+    ],
+)
+def test_what_costs_or_harms_is_known(digits: str, kind: Kind) -> None:
+    """0900 costs; 444 xxxx and 0850 are usual business numbers in Turkey."""
+    assert kind_of(digits) == kind
+
+
+@pytest.mark.parametrize("digits", ["90900123456", "9090012345678", "49900112233"])
+def test_an_unassigned_number_of_a_costly_range_costs_too(digits: str) -> None:
+    """Too short or too long for today's plan, it may be assigned tomorrow, or be cut by the network."""
+    assert kind_of(digits) == Kind.PREMIUM

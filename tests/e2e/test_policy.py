@@ -1,0 +1,193 @@
+"""Where to and how much, from the mail to the report; and what the audit log has of it."""
+
+import asyncio
+import smtplib
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Bridge, bridge_in, until
+from tests.e2e.test_cli import said
+from tests.e2e.test_operator import command
+
+ONCE = '[duplicates]\nwithin = "1h"\n'
+
+
+def again(note: EmailMessage, number: int) -> EmailMessage:
+    """The same document in a mail of its own."""
+    mail = EmailMessage()
+    for name in ("From", "Subject"):
+        mail[name] = note[name]
+    mail["Message-ID"] = f"<again-{number}@example.com>"
+    mail.set_content(note.get_content())
+    return mail
+
+
+async def states(bridge: Bridge) -> list[str]:
+    return sorted(fax["state"] for fax in await bridge.faxes())
+
+
+def words_of(mail: EmailMessage) -> str:
+    body = mail.get_body(("plain",))
+    assert body is not None
+    return " ".join(body.get_content().split())
+
+
+async def waited(bridge: Bridge, *expected: str) -> None:
+    async def look() -> bool | None:
+        return (await states(bridge)) == sorted(expected) or None
+
+    await until(look)
+
+
+async def test_the_same_document_again_is_held_and_its_sender_asked(tmp_path: Path, note: EmailMessage) -> None:
+    """Released it goes, with its report; and the audit log names who released it."""
+    async with bridge_in(tmp_path, more=ONCE) as bridge:
+        await bridge.send(note, "902163330000")
+        await waited(bridge, "delivered")
+        await bridge.send(again(note, 1), "902163330000", "902163331000")
+        await waited(bridge, "delivered", "delivered", "held")
+        (held,) = [fax for fax in await bridge.faxes() if fax["state"] == "held"]
+        assert held["number"] == "902163330000"
+
+        async def question() -> EmailMessage | None:
+            found = [mail for mail in bridge.mails("ayse@example.com") if "Bekletiliyor" in str(mail["Subject"])]
+            return found[0] if found else None
+
+        asked = await until(question)
+        assert f"fax-bridge faxes release {held['id']}" in words_of(asked)
+        assert (await command(bridge, "faxes", "release", held["id"])).returncode == 0
+        await waited(bridge, "delivered", "delivered", "delivered")
+        lines = said(await command(bridge, "audit", "--json"))
+        acts = sorted(line["act"] for line in lines)
+        assert acts == ["accepted", "accepted", "document", "document", "held", "release"]
+        released = next(line for line in lines if line["act"] == "release")
+        document = next(line for line in lines if line["act"] == "document")
+        assert (released["about"], released["to"]) == (held["id"], ["902163330000"])
+        assert released["sha256"] == document["sha256"] == (await bridge.fax(held["id"]))["sha256"]
+        accepted = next(line for line in lines if line["act"] == "accepted")
+        assert accepted["by_right"] == 'senders "*@example.com", from 127.0.0.1'
+        assert len(said(await command(bridge, "audit", "--json", "--act", "release", "--to", "+90 216"))) == 1
+        assert "ayse@example.com" in (await command(bridge, "audit")).stdout
+        assert (await command(bridge, "audit", "--act", "nonsense")).returncode == 1
+
+
+async def test_a_resend_by_the_operator_is_never_asked_about(tmp_path: Path, note: EmailMessage) -> None:
+    """It is what the operator says it is."""
+    async with bridge_in(tmp_path, more=ONCE) as bridge:
+        await bridge.send(note, "902163330000")
+        await waited(bridge, "delivered")
+        (fax,) = await bridge.faxes()
+        assert (await command(bridge, "faxes", "resend", fax["id"])).returncode == 0
+        await waited(bridge, "delivered", "delivered")
+
+
+async def test_one_that_failed_is_no_reason_to_ask_and_a_robot_never_is(tmp_path: Path, note: EmailMessage) -> None:
+    """Sent again after "busy" it goes; a program that sends the same page each hour means it."""
+    robot = '[[senders]]\nmatch = "erp@example.net"\nnetworks = ["127.0.0.0/8"]\nrobot = true\n'
+    async with bridge_in(tmp_path, more=robot + ONCE) as bridge:
+        await bridge.send(note, "902163330001")
+        await waited(bridge, "failed")
+        await bridge.send(again(note, 1), "902163330001")
+        await waited(bridge, "failed", "failed")
+        for number in (2, 3):
+            await bridge.send(again(note, number), "902163330000", sender="erp@example.net")
+        await waited(bridge, "failed", "failed", "delivered", "delivered")
+
+
+async def test_pages_over_the_limit_wait_for_their_turn_and_their_sender_is_told(
+    tmp_path: Path, note: EmailMessage
+) -> None:
+    """One page of a mail goes; two pages of the next wait until there is room, and the operator can send them."""
+    more = '[[limits]]\nper = "sender"\npages = 2\nwithin = "10h"\n'
+    async with bridge_in(tmp_path, more=more) as bridge:
+        await bridge.send(note, "902163330000")
+        await waited(bridge, "delivered")
+        await bridge.send(again(note, 1), "902163331000", "902163332000")
+        told = await until(lambda: _mail_with(bridge, "bekliyor"))
+        assert "2 sayfanız sırasını bekliyor" in words_of(told)
+        await waited(bridge, "delivered", "queued", "queued")
+        waiting = [fax for fax in await bridge.faxes() if fax["state"] == "queued"]
+        assert all(fax["not_before"] for fax in waiting)
+        assert any("pages are limited" in step["note"] for step in (await bridge.fax(waiting[0]["id"]))["events"])
+        for fax in waiting:
+            assert (await command(bridge, "faxes", "retry", fax["id"])).returncode == 0
+        await waited(bridge, "delivered", "delivered", "delivered")
+
+
+async def test_pages_that_never_fit_are_refused_with_a_report(tmp_path: Path, note: EmailMessage) -> None:
+    """At once, rather than after a wait that has no end."""
+    more = '[[limits]]\nper = "site"\npages = 1\nwithin = "day"\n'
+    async with bridge_in(tmp_path, more=more) as bridge:
+        await bridge.send(note, "902163331000", "902163332000")
+        report = await bridge.mail("ayse@example.com")
+        assert "buradan bir kerede fakslanabilecek sayfadan fazlası var" in words_of(report)
+        assert await states(bridge) == ["failed", "failed"]
+
+
+async def _mail_with(bridge: Bridge, word: str) -> EmailMessage | None:
+    found = [mail for mail in bridge.mails("ayse@example.com") if word in str(mail["Subject"])]
+    return found[0] if found else None
+
+
+async def refusal(bridge: Bridge, mail: EmailMessage, *to: str) -> tuple[int, bytes]:
+    """The reply that the mail, or its first recipient, is refused with."""
+    try:
+        await bridge.send(mail, *to)
+    except smtplib.SMTPRecipientsRefused as refused:
+        return next(iter(refused.recipients.values()))
+    except smtplib.SMTPDataError as refused:
+        return refused.smtp_code, bytes(refused.smtp_error)  # type: ignore[arg-type]  # bytes, whatever its stub says
+    return 250, b""
+
+
+async def test_what_comes_too_fast_is_put_off_and_costs_nobody_else(tmp_path: Path, note: EmailMessage) -> None:
+    """450: the client's own server brings it later. Another sender is served."""
+    more = '[[limits]]\nper = "sender"\nmessages = 2\nwithin = "1h"\n'
+    async with bridge_in(tmp_path, more=more) as bridge:
+        for number in range(2):
+            await bridge.send(again(note, number), "902163330000")
+        code, words = await refusal(bridge, again(note, 3), "902163330000")
+        assert (code, words[:5]) == (450, b"4.7.1")
+        await bridge.send(again(note, 3), "902163330000", sender="veli@example.com")
+        assert len(await bridge.faxes()) == 3
+
+
+async def test_one_mail_in_many_transactions_is_one_mail_to_the_limit_of_its_recipients(
+    tmp_path: Path, note: EmailMessage
+) -> None:
+    """550 and never 452, or its server would split it: counted by Message-ID over transactions."""
+    few = '[[senders]]\nmatch = "few@example.net"\nnetworks = ["127.0.0.0/8"]\nmax_recipients = 3\n'
+    numbers = [f"90216333{n}000" for n in range(1, 6)]
+    async with bridge_in(tmp_path, more=few) as bridge:
+        refused: dict[str, tuple[int, bytes]] = {}
+
+        def transactions() -> None:
+            with smtplib.SMTP("127.0.0.1", bridge.smtp_port, timeout=10) as smtp:
+                to = [f"{number}@fax.example.com" for number in numbers]
+                refused.update(smtp.sendmail("few@example.net", to[:4], note.as_bytes()))
+                with pytest.raises(smtplib.SMTPDataError) as over:
+                    smtp.sendmail("few@example.net", to[3:], note.as_bytes())
+                assert (over.value.smtp_code, over.value.smtp_error[:5]) == (550, b"5.7.1")
+
+        await asyncio.to_thread(transactions)
+        assert [code for code, _ in refused.values()] == [550]
+        assert len(await bridge.faxes()) == 3
+
+
+async def test_a_costly_number_is_refused_with_words(bridge: Bridge, note: EmailMessage) -> None:
+    """At RCPT, so that the sender's own server tells."""
+    code, words = await refusal(bridge, note, "09001234567")
+    assert (code, words[:5]) == (550, b"5.7.1")
+    assert b"premium-rate" in words
+    assert (await refusal(bridge, note, "3222345678"))[1].startswith(b"5.1.3")
+
+
+async def test_a_report_that_comes_back_is_no_fax(bridge: Bridge, note: EmailMessage) -> None:
+    """Redirected by a rule, an out-of-office answer, a bounce: the circle ends at the first turn."""
+    await bridge.send(note, "902163330000")
+    report = await bridge.mail("ayse@example.com")
+    code, words = await refusal(bridge, report, "902163330000")
+    assert (code, words[:5]) == (550, b"5.4.6")
+    assert len(await bridge.faxes()) == 1
