@@ -32,7 +32,7 @@ def faxes(rows: Sequence[dict[str, Any]]) -> None:
 def fax(found: dict[str, Any]) -> None:
     lines = Table.grid(padding=(0, 2))
     for key, value in found.items():
-        if key in {"parts", "events", "shown"} or value in (None, "", []):
+        if key in {"parts", "page_facts", "events", "shown"} or value in (None, "", []):
             continue
         lines.add_row(key.replace("_", " "), _plain(", ".join(value) if isinstance(value, list) else str(value)))
     _out.print(lines)
@@ -91,6 +91,8 @@ def explanation(facts: dict[str, Any]) -> None:
     if facts["faxed"]:
         cover = ", and a cover" if facts["cover"] else ", without a cover"
         _out.print(f"It would be faxed: {facts['pages']} page(s){cover}.")
+        for warning in facts["warnings"]:
+            _out.print(f"! {_plain(warning)}", soft_wrap=True)
     else:
         refused = facts["refused"]
         _out.print(f"It would be refused: {refused['reason']} {_plain(refused['detail'])}".rstrip(), soft_wrap=True)

@@ -13,6 +13,7 @@ from fax_bridge.email_to_fax.options import LocalPart, OptionFault, read_address
 from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.email_to_fax.send_time import DAY_MS, Clock
 from fax_bridge.fax import Instant, Language, Paper, Resolution, now
+from fax_bridge.mail.page_warnings import page_warnings
 from fax_bridge.mail.words import Words
 from fax_bridge.numbers import BadNumber, read_number, shown
 from fax_bridge.wall_clock import at_zone
@@ -43,7 +44,7 @@ async def explain(
     try:
         send_at = read_header(mail.fax_fields, _clock()).send_at
         async with Documents() as documents:
-            made = await prepare(mail, documents, paper=paper)
+            made = await prepare(mail, documents, paper=paper, resolution=resolution)
     except OptionFault as fault:
         made = Unfaxable(fault.reason, fault.written, ())
     cover = None
@@ -70,6 +71,8 @@ async def explain(
         "pages": made.pages if isinstance(made, Prepared) else 0,
         "sha256": made.sha256 if isinstance(made, Prepared) else None,
         "cover": cover is not None,
+        "page_facts": [asdict(page) for page in made.facts] if isinstance(made, Prepared) else [],
+        "warnings": page_warnings(made.facts, Words(), language) if isinstance(made, Prepared) else (),
     }
     return Explanation(facts, made.pdf if isinstance(made, Prepared) else None, cover)
 

@@ -31,6 +31,7 @@ JOBS = {
     "html_to_pdf": "fax_bridge.documents.html",
     "tiff_to_pdf": "fax_bridge.documents.tiff",
     "rasterise": "fax_bridge.documents.raster",
+    "raster_pdf": "fax_bridge.documents.raster_pdf",
     "picture": "fax_bridge.documents.picture",
     "self_test": "fax_bridge.documents.selftest",
 }

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fax_bridge.documents.fault import Fault, FaultKind
+from fax_bridge.fax import PageFacts
 
 REQUEST = "request.json"
 REPLY = "reply.json"
@@ -84,6 +85,15 @@ class Built:
 
     Where all parts are left out ``pdf`` is empty.
     """
+    facts: tuple[PageFacts, ...] = ()
+    """Of the first pages (:data:`fax_bridge.documents.build.MEASURED`), in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rastered:
+    pdf: bytes
+    facts: tuple[PageFacts, ...]
+    """Of all pages, by the very bits that are sent."""
 
 
 @dataclass(frozen=True, slots=True)

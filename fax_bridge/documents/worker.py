@@ -18,6 +18,7 @@ from fax_bridge.documents.job import (
     Limits,
     Packing,
     PartKind,
+    Rastered,
     SourcePart,
     TiffPage,
 )
@@ -25,7 +26,7 @@ from fax_bridge.documents.job_directory import JobDirectory, off_loop, sweep
 from fax_bridge.documents.libreoffice import needs_libreoffice
 from fax_bridge.documents.office_process import pdf_of
 from fax_bridge.errors import BridgeError, DocumentRefused, Temporary
-from fax_bridge.fax import Paper, Resolution
+from fax_bridge.fax import PageFacts, Paper, Resolution
 
 __all__ = [
     "Built",
@@ -35,6 +36,7 @@ __all__ = [
     "Limits",
     "Packing",
     "PartKind",
+    "Rastered",
     "SourcePart",
     "TiffPage",
 ]
@@ -76,8 +78,10 @@ class Documents:
             if server is not None:
                 await server.close()
 
-    async def build(self, parts: Sequence[SourcePart], *, paper: Paper = Paper.A4) -> Built:
-        """All parts, in order, as one PDF.
+    async def build(
+        self, parts: Sequence[SourcePart], *, paper: Paper = Paper.A4, resolution: Resolution = Resolution.FINE
+    ) -> Built:
+        """All parts, in order, as one PDF; ``resolution`` is the one at which its pages' time on the line is told.
 
         Refused with the index of the offending part: ``pdf_password``, ``pdf_broken``, ``pdf_empty``,
         ``pdf_dynamic_form``, ``pdf_portfolio``, ``image_broken``, ``image_too_large``, ``tiff_broken``,
@@ -101,8 +105,8 @@ class Documents:
             }
             for part in parts
         ]
-        pdf, result = await self._do("build", {"parts": described, "paper": paper}, *blobs)
-        return Built(pdf, tuple(result["pages"]), tuple(result["left_out"]))
+        pdf, result = await self._do("build", {"parts": described, "paper": paper, "resolution": resolution}, *blobs)
+        return Built(pdf, tuple(result["pages"]), tuple(result["left_out"]), _facts(result))
 
     async def _from_office(self, index: int, part: SourcePart) -> SourcePart:
         """The part, or the PDF that LibreOffice makes of it, in a process of its own which may start programs."""
@@ -157,6 +161,13 @@ class Documents:
         tiff, _ = await self._do("rasterise", {"resolution": resolution, "paper": paper}, pdf)
         return tiff
 
+    async def raster_pdf(
+        self, pdf: bytes, *, resolution: Resolution = Resolution.FINE, paper: Paper = Paper.A4
+    ) -> Rastered:
+        """The same pages as a PDF that holds each as the picture of 1728 pixels a line that a fax machine sends."""
+        raster, result = await self._do("raster_pdf", {"resolution": resolution, "paper": paper}, pdf)
+        return Rastered(raster, _facts(result))
+
     async def picture(self, pdf: bytes, *, page: int = 1, dpi: float = 72) -> bytes:
         """One page, counted from 1, as a grey PNG."""
         png, _ = await self._do("picture", {"page": page, "dpi": dpi}, pdf)
@@ -201,6 +212,10 @@ class Documents:
             if self._server is None:
                 self._server = await ForkServer.start()
             return self._server
+
+
+def _facts(result: Mapping[str, Any]) -> tuple[PageFacts, ...]:
+    return tuple(PageFacts(**page) for page in result["facts"])
 
 
 def _utf8(text: str) -> bytes:

@@ -22,7 +22,7 @@ from fax_bridge.email_to_fax.body import (
 from fax_bridge.email_to_fax.mail_part import TOP, MailPart, Plan, ReadMail
 from fax_bridge.email_to_fax.unpack import unpacked
 from fax_bridge.errors import DocumentRefused
-from fax_bridge.fax import Fate, FateKind, Paper
+from fax_bridge.fax import Fate, FateKind, PageFacts, Paper, Resolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Prepared:
     fates: tuple[Fate, ...]
     cover_body: str | None
     """Cleaned HTML for the cover; ``None``: this fax has no cover."""
+    facts: tuple[PageFacts, ...] = ()
+    """Of the first pages, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,9 @@ class Unfaxable:
     fates: tuple[Fate, ...]
 
 
-async def prepare(mail: ReadMail, documents: Documents, *, paper: Paper) -> Prepared | Unfaxable:
+async def prepare(
+    mail: ReadMail, documents: Documents, *, paper: Paper, resolution: Resolution = Resolution.FINE
+) -> Prepared | Unfaxable:
     """Build the document. Raises nothing for a bad mail; that is :class:`Unfaxable`."""
     mail = await unpacked(mail, documents)
     refused = [part for part in mail.parts if part.plan == Plan.REFUSED]
@@ -56,12 +60,12 @@ async def prepare(mail: ReadMail, documents: Documents, *, paper: Paper) -> Prep
         return _refuse_body(mail, refused_body)
     fates = {part.section: _planned(part, bodies) for part in mail.parts}
     try:
-        made = await _built(_sources(mail, bodies), fates, documents, paper)
+        made = await _built(_sources(mail, bodies), fates, documents, paper, resolution)
         text = bodies[TOP]
         if not made.pdf:  # only a text, or one with nothing but a signature's logos beside it: that is the document
             if not says_something(text.html):
                 return Unfaxable("empty_mail", "", tuple(fates.values()))
-            made = await _built([_body_source(mail, TOP, text.html)], fates, documents, paper)
+            made = await _built([_body_source(mail, TOP, text.html)], fates, documents, paper, resolution)
     except _SourceRefused as refused_source:
         return refused_source.outcome
     return _prepared(made, fates, _cover_body(mail, text, fates))
@@ -123,12 +127,14 @@ def _body_source(mail: ReadMail, message: str, html: str, *, decoration: bool = 
     return _Source(part, tuple(part.section for part in mail.bodies_of(message)))
 
 
-async def _built(sources: Sequence[_Source], fates: dict[str, Fate], documents: Documents, paper: Paper) -> Built:
+async def _built(
+    sources: Sequence[_Source], fates: dict[str, Fate], documents: Documents, paper: Paper, resolution: Resolution
+) -> Built:
     """Build, and enter the pages of each part into its fate. Raises :class:`_SourceRefused`."""
     if not sources:
         return Built(b"", ())
     try:
-        built = await documents.build([source.part for source in sources], paper=paper)
+        built = await documents.build([source.part for source in sources], paper=paper, resolution=resolution)
     except DocumentRefused as refusal:
         source = sources[min(max(refusal.part, 0), len(sources) - 1)]
         for section in source.sections:
@@ -150,7 +156,7 @@ async def _built(sources: Sequence[_Source], fates: dict[str, Fate], documents: 
 
 def _prepared(built: Built, fates: dict[str, Fate], cover_body: str | None) -> Prepared:
     digest = hashlib.sha256(built.pdf).hexdigest()
-    return Prepared(built.pdf, digest, sum(built.pages), tuple(fates.values()), cover_body)
+    return Prepared(built.pdf, digest, sum(built.pages), tuple(fates.values()), cover_body, built.facts)
 
 
 _PLANNED = {

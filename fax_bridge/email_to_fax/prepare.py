@@ -8,9 +8,10 @@ from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.document import Prepared, prepare
 from fax_bridge.email_to_fax.mail_part import ReadMail
 from fax_bridge.email_to_fax.options import OptionFault, clock_of, read_header
+from fax_bridge.email_to_fax.raster import rastered
 from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.eventlog import event
-from fax_bridge.fax import Fate, Paper, ResultClass, now
+from fax_bridge.fax import Fate, Paper, Resolution, ResultClass, now
 from fax_bridge.settings import Settings
 from fax_bridge.store import intake, messages
 from fax_bridge.store.lease import Lease
@@ -49,7 +50,10 @@ class Preparer:
             return
         account = self._settings.faxmax.account(row.account) if self._knows(row.account) else self._settings.faxmax
         paper = Paper(row.options.get("paper_size") or account.paper_size)
-        made = await prepare(mail, self._documents, paper=paper)
+        resolution = Resolution(row.options.get("resolution") or account.resolution)
+        made = await prepare(mail, self._documents, paper=paper, resolution=resolution)
+        if account.document == "raster" and isinstance(made, Prepared):
+            made = await rastered(made, self._documents, paper=paper, resolution=resolution)
         if isinstance(made, Prepared):
             await self._store.write(
                 partial(
@@ -61,6 +65,7 @@ class Preparer:
                     pages=made.pages,
                     cover=_cover(mail, made.cover_body),
                     fates=made.fates,
+                    facts=made.facts,
                     send_at=options.send_at,
                     schedule=self._settings.schedule,
                 )

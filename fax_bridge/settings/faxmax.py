@@ -39,6 +39,9 @@ class Account(Section):
     cli: str = ""
     paper_size: Paper = Paper.A4
     resolution: Resolution = Resolution.FINE
+    document: Literal["pdf", "raster"] = "pdf"
+    """``raster``: the pages are drawn here, as the black and white dots of a fax of this resolution, rather than by
+    FaxMAX. What is seen in a preview then is what is sent, dot for dot."""
     superfine: str = "superfine"
     """How ``superfine`` is spelled on the wire; the API page is of two minds."""
     ca_file: Path | None = None
