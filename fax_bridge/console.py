@@ -113,7 +113,8 @@ def _parts(parts: Sequence[dict[str, Any]]) -> None:
     table = Table("part", "type", "name", "bytes", "fate", box=None, pad_edge=False)
     for one in parts:
         pages = f" as pages {one['first_page']}–{one['last_page']}" if one["first_page"] else ""
-        why = ": ".join(filter(None, (one["reason"], one["detail"])))
+        boxes = f"shown as boxes: {one['boxes']}" if one.get("boxes") else ""
+        why = "; ".join(filter(None, (": ".join(filter(None, (one["reason"], one["detail"]))), boxes)))
         fate = f"{one['kind'].replace('_', ' ')}{pages}{f' ({why})' if why else ''}"
         table.add_row(one["part"], one["content_type"], _plain(one["name"]), str(one["size"]), _plain(fate))
     _out.print(table)

@@ -165,6 +165,8 @@ class Fate:
     last_page: int = 0
     reason: str = ""
     detail: str = ""
+    boxes: str = ""
+    """The symbols that stand as boxes in its pages, by their names, since no font has them."""
 
 
 class Paper(StrEnum):

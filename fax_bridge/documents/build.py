@@ -5,15 +5,16 @@ All or nothing: the first part that cannot be shown whole refuses the document.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fax_bridge.documents import office, table, text
 from fax_bridge.documents.clean import clean
 from fax_bridge.documents.embedded import without_embedded
-from fax_bridge.documents.html import BLACK_ON_WHITE, breakable, render
+from fax_bridge.documents.html import BLACK_ON_WHITE, breakable, render, visible
 from fax_bridge.documents.image import PICTURES, pdf_of_image, png_of_image, size_of_image
 from fax_bridge.documents.job import Limits, PartKind, Task
+from fax_bridge.documents.letters import boxes_in, boxes_in_pdf
 from fax_bridge.documents.pdf import Merger
 from fax_bridge.documents.pdfium import Canvas, draw, opened
 from fax_bridge.documents.raster import fax_page
@@ -37,15 +38,18 @@ def work(task: Task, arguments: dict[str, Any]) -> tuple[bytes, Any]:
     paper, parts = Paper(arguments["paper"]), arguments["parts"]
     counts: list[int] = []
     left_out: list[str] = []
+    boxes: list[str] = []
     with Merger(task.limits.pages, paper) as merger:
         for index, part in enumerate(parts):
             task.take_in_hand(index)
             with _laid_to(index):
                 left_out.append(_reason_to_leave_out(part, task))
-                counts.append(0 if left_out[-1] else merger.add(_pdf_of(part, task, paper)))
+                pages = _Pages(b"") if left_out[-1] else _pages_of(part, task, paper)
+                counts.append(0 if left_out[-1] else merger.add(pages.pdf))
+                boxes.append(pages.boxes)
         pdf = merger.finished() if any(counts) else b""
     facts = _proven(pdf, counts, task, Resolution(arguments["resolution"]), paper) if pdf else []
-    return pdf, {"pages": counts, "left_out": left_out, "facts": [asdict(page) for page in facts]}
+    return pdf, {"pages": counts, "left_out": left_out, "boxes": boxes, "facts": [asdict(page) for page in facts]}
 
 
 def _reason_to_leave_out(part: Mapping[str, Any], task: Task) -> str:
@@ -69,24 +73,34 @@ def _is_logo(width: int, height: int) -> bool:
     return width * height <= _LOGO_PIXELS and min(width, height) <= _LOGO_HEIGHT
 
 
-def _pdf_of(part: Mapping[str, Any], task: Task, paper: Paper) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    pdf: bytes
+    boxes: str = ""
+    """Symbols that no font has (:func:`fax_bridge.documents.letters.boxes_in`)."""
+
+
+def _pages_of(part: Mapping[str, Any], task: Task, paper: Paper) -> _Pages:
     data, limits = task.blob(part["data"]), task.limits
     kind = PartKind(part["kind"])
     if kind in PICTURES:
-        return pdf_of_image(data, limits, paper)
+        return _Pages(pdf_of_image(data, limits, paper))
     if kind in office.FORMATS:
-        return office.pdf_of_office(data, kind, limits)
+        return _Pages(office.pdf_of_office(data, kind, limits))
     match kind:
         case PartKind.PDF:
-            return data
+            return _Pages(data, boxes_in_pdf(data) if part["by_libreoffice"] else "")
         case PartKind.TIFF:
-            return pdf_of_whole_tiff(data, limits)
+            return _Pages(pdf_of_whole_tiff(data, limits))
         case PartKind.TEXT:
-            return _pdf_of_text(text.decode(data), limits, paper)
+            words = text.decode(data)
+            return _Pages(_pdf_of_text(words, limits, paper), boxes_in(words))
         case PartKind.CSV:
-            return _pdf_of_csv(text.decode(data), limits, paper)
+            words = text.decode(data)
+            return _Pages(_pdf_of_csv(words, limits, paper), boxes_in(words))
         case PartKind.HTML:
-            return _pdf_of_html(data, {name: task.blob(blob) for name, blob in part["images"].items()}, limits, paper)
+            images = {name: task.blob(blob) for name, blob in part["images"].items()}
+            return _pages_of_html(data, images, limits, paper)
         case _:
             raise DocumentRefused(0, "unsupported_type", kind)
 
@@ -104,14 +118,15 @@ def _pdf_of_csv(words: str, limits: Limits, paper: Paper) -> bytes:
     return render(breakable(page), paper=paper, most_pages=limits.pages, style=table.STYLE, on_its_side=wide)
 
 
-def _pdf_of_html(data: bytes, images: Mapping[str, bytes], limits: Limits, paper: Paper) -> bytes:
+def _pages_of_html(data: bytes, images: Mapping[str, bytes], limits: Limits, paper: Paper) -> _Pages:
     words, embedded = without_embedded(text.decode_html(data), "page")
     fragment = clean(words, images=True)
     if not fragment:
         raise DocumentRefused(0, "html_empty")
     shown = {name: png_of_image(image, limits) for name, image in (*images.items(), *embedded.items())}
     page = f'<!DOCTYPE html><html><head><meta charset="utf-8"></head><body>{breakable(fragment)}</body></html>'
-    return render(page, paper=paper, most_pages=limits.pages, images=shown, style=BLACK_ON_WHITE)
+    pdf = render(page, paper=paper, most_pages=limits.pages, images=shown, style=BLACK_ON_WHITE)
+    return _Pages(pdf, boxes_in(visible(fragment)))
 
 
 def _proven(pdf: bytes, counts: list[int], task: Task, resolution: Resolution, paper: Paper) -> list[PageFacts]:

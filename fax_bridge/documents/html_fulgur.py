@@ -29,7 +29,7 @@ def draw(
 ) -> tuple[int, bytes]:
     """The number of pages and the PDF; it is empty when there are more than ``most_pages``."""
     assets = _fulgur.AssetBundle()
-    for path in typefaces.files():
+    for path in typefaces.all_files():
         assets.add_font_file(path)
     assets.add_css(style)
     for name, image in images.items():

@@ -85,6 +85,8 @@ class Built:
 
     Where all parts are left out ``pdf`` is empty.
     """
+    boxes: tuple[str, ...] = ()
+    """Of each part, the symbols that stand as boxes in its pages, since no font has them; mostly empty."""
     facts: tuple[PageFacts, ...] = ()
     """Of the first pages (:data:`fax_bridge.documents.build.MEASURED`), in order."""
 

@@ -30,7 +30,9 @@ def pdf_of_office(data: bytes, kind: PartKind, limits: Limits) -> bytes:
     except ImportError as error:
         raise DocumentRefused(0, "unsupported_type", "no converter for Office files is installed") from error
     _refuse_what_is_no_package(data)
-    options = office2pdf.ConvertOptions(font_paths=[typefaces.DIRECTORY], last_resort_font_family=typefaces.SANS)
+    options = office2pdf.ConvertOptions(
+        font_paths=[typefaces.DIRECTORY, typefaces.ADDED], last_resort_font_family=typefaces.SANS
+    )
     try:
         made = office2pdf.convert_bytes(data, FORMATS[kind], options)
     except office2pdf.UnsupportedEncryptionError as error:

@@ -86,7 +86,8 @@ class Documents:
         Refused with the index of the offending part: ``pdf_password``, ``pdf_broken``, ``pdf_empty``,
         ``pdf_dynamic_form``, ``pdf_portfolio``, ``image_broken``, ``image_too_large``, ``tiff_broken``,
         ``text_undecodable``, ``text_empty``, ``html_empty``, ``html_too_large``, ``office_password``,
-        ``office_broken``, ``office_incomplete``, ``office_too_large``, ``unsupported_type``, ``too_many_pages``.
+        ``office_broken``, ``office_incomplete``, ``office_too_large``, ``unsupported_type``, ``too_many_pages``,
+        ``letters_missing`` (with the letters in its detail).
         A picture that is only decoration gets no pages; :attr:`Built.left_out` says why.
         """
         blobs: list[bytes] = []
@@ -95,6 +96,7 @@ class Documents:
             blobs.append(data)
             return str(len(blobs) - 1)
 
+        by_libreoffice = [needs_libreoffice(part.kind) for part in parts]
         parts = [await self._from_office(index, part) for index, part in enumerate(parts)]
         described = [
             {
@@ -102,11 +104,12 @@ class Documents:
                 "data": blob(part.data),
                 "images": {name: blob(picture) for name, picture in part.images.items()},
                 "decoration": part.decoration,
+                "by_libreoffice": converted,
             }
-            for part in parts
+            for part, converted in zip(parts, by_libreoffice, strict=True)
         ]
         pdf, result = await self._do("build", {"parts": described, "paper": paper, "resolution": resolution}, *blobs)
-        return Built(pdf, tuple(result["pages"]), tuple(result["left_out"]), _facts(result))
+        return Built(pdf, tuple(result["pages"]), tuple(result["left_out"]), tuple(result["boxes"]), _facts(result))
 
     async def _from_office(self, index: int, part: SourcePart) -> SourcePart:
         """The part, or the PDF that LibreOffice makes of it, in a process of its own which may start programs."""

@@ -142,11 +142,11 @@ async def _built(
         name = source.part.name or ("" if source.part.kind == PartKind.HTML else fates[source.sections[0]].content_type)
         raise _SourceRefused(Unfaxable(refusal.reason, name, tuple(fates.values()))) from refusal
     first = 1
-    for source, count, left_out in zip(sources, built.pages, built.left_out, strict=True):
+    for source, count, left_out, boxes in zip(sources, built.pages, built.left_out, built.boxes, strict=True):
         for section in source.sections:
             if count:
                 fates[section] = replace(
-                    fates[section], kind=FateKind.FAXED, first_page=first, last_page=first + count - 1
+                    fates[section], kind=FateKind.FAXED, first_page=first, last_page=first + count - 1, boxes=boxes
                 )
             elif left_out and left_out != "text_for_cover":
                 fates[section] = replace(fates[section], kind=FateKind.LEFT_OUT, reason=left_out)

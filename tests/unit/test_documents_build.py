@@ -34,12 +34,20 @@ def built(tmp_path: Path) -> Any:
             for name, picture in part.images.items():
                 images[name] = str(len(blobs))
                 blobs.append(picture)
-            described.append({"kind": part.kind, "data": str(index), "images": images, "decoration": part.decoration})
+            described.append(
+                {
+                    "kind": part.kind,
+                    "data": str(index),
+                    "images": images,
+                    "decoration": part.decoration,
+                    "by_libreoffice": False,
+                }
+            )
         for index, blob in enumerate(blobs):
             (tmp_path / str(index)).write_bytes(blob)
         pdf, result = build.work(Task(tmp_path, LIMITS), {"parts": described, "paper": paper, "resolution": resolution})
         facts = tuple(PageFacts(**page) for page in result["facts"])
-        return Built(pdf, tuple(result["pages"]), tuple(result["left_out"]), facts)
+        return Built(pdf, tuple(result["pages"]), tuple(result["left_out"]), tuple(result["boxes"]), facts)
 
     return run
 

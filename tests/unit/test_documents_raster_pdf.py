@@ -105,7 +105,9 @@ def test_behind_a_cover_the_dots_stay_as_they_are(tmp_path: Path, resolution: Re
     pdf = sample()
     dots = rastered(tmp_path, pdf, resolution, Paper.A4)
     cover = render(f"<html><body>{WORDS}</body></html>", paper=Paper.A4, most_pages=1)
-    parts = [{"kind": "pdf", "data": str(n), "images": {}, "decoration": False} for n in range(2)]
+    parts = [
+        {"kind": "pdf", "data": str(n), "images": {}, "decoration": False, "by_libreoffice": False} for n in range(2)
+    ]
     arguments = {"parts": parts, "paper": Paper.A4, "resolution": resolution}
     merged, result = build.work(task_with(tmp_path, cover, dots), arguments)
     assert result["pages"] == [1, 3]

@@ -50,7 +50,7 @@ def table() -> str:
 
 def facts_of(directory: Path, pdf: bytes, resolution: Resolution = Resolution.FINE) -> list[PageFacts]:
     (directory / "0").write_bytes(pdf)
-    parts = [{"kind": "pdf", "data": "0", "images": {}, "decoration": False}]
+    parts = [{"kind": "pdf", "data": "0", "images": {}, "decoration": False, "by_libreoffice": False}]
     arguments = {"parts": parts, "paper": Paper.A4, "resolution": resolution}
     _, result = build.work(Task(directory, Limits()), arguments)
     return [PageFacts(**page) for page in result["facts"]]
