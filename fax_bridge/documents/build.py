@@ -86,7 +86,7 @@ def _pages_of(part: Mapping[str, Any], task: Task, paper: Paper) -> _Pages:
     if kind in PICTURES:
         return _Pages(pdf_of_image(data, limits, paper))
     if kind in office.FORMATS:
-        return _Pages(office.pdf_of_office(data, kind, limits))
+        return _Pages(*office.pdf_of_office(data, kind, limits))
     match kind:
         case PartKind.PDF:
             return _Pages(data, boxes_in_pdf(data) if part["by_libreoffice"] else "")

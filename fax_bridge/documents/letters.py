@@ -28,8 +28,6 @@ _IGNORED = frozenset(
 _LETTERS = frozenset("LMN")
 """First letters of the categories without which a text says something else: letters, their marks, numbers."""
 _MOST_NAMED = 5
-_MACHINE = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path("/usr/lib/libreoffice/share/fonts"))
-_MOST_OF_MACHINE = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +68,7 @@ def boxes_in_pdf(pdf: bytes) -> str:
     """
     with pypdfium2.PdfDocument(pdf) as document:
         text = "".join(page.get_textpage().get_text_range() for page in document)
-    return boxes_in(text, (*typefaces.all_files(), *_of_the_machine()))
-
-
-@cache
-def _of_the_machine() -> tuple[Path, ...]:
-    return tuple(font for place in _MACHINE for font in typefaces.fonts_in(place, most=_MOST_OF_MACHINE))
+    return boxes_in(text, typefaces.all_with_machine())
 
 
 def named_letters(letters: Sequence[str]) -> str:

@@ -20,6 +20,8 @@ ADDED = Path("/usr/local/share/fax-bridge/fonts")
 """Where an administrator puts further fonts, or links to them; a worker reads nothing outside ``/usr``."""
 _SUFFIXES = frozenset({".ttf", ".otf", ".ttc", ".otc"})
 _MOST_ADDED = 200
+_MACHINE = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path("/usr/lib/libreoffice/share/fonts"))
+_MOST_OF_MACHINE = 5000
 
 SANS, SERIF, MONO = "DejaVu Sans", "DejaVu Serif", "DejaVu Sans Mono"
 
@@ -55,6 +57,12 @@ def all_files(added: Path = ADDED) -> tuple[Path, ...]:
     """Ours first, beginning with the one that has the most letters."""
     ours = sorted(files(), key=lambda path: path.stem != "DejaVuSans")
     return (*ours, *fonts_in(added))
+
+
+@cache
+def all_with_machine() -> tuple[Path, ...]:
+    """And those of the machine, which only the converters of Office files see."""
+    return (*all_files(), *(font for place in _MACHINE for font in fonts_in(place, _MOST_OF_MACHINE)))
 
 
 @cache

@@ -1,10 +1,14 @@
 """Letters that no font has never pass unnoticed: a box for a letter refuses the part, one for a symbol is told."""
 
+import io
 import os
+import re
 import shutil
 import struct
 import subprocess
 import sys
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -187,6 +191,8 @@ async def test_what_libreoffice_draws_as_boxes_is_noticed_too(documents: Documen
 
 _DRAWN = """
 import sys
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 import plutoprint
 from fax_bridge.documents import typefaces
@@ -240,3 +246,68 @@ def test_fonts_are_found_below_and_behind_links(tmp_path: Path) -> None:
     (tmp_path / "fonts" / "ring").symlink_to(tmp_path / "fonts")
     assert len(typefaces.fonts_in(tmp_path / "fonts")) <= 200
     assert typefaces.fonts_in(tmp_path / "nowhere") == []
+
+
+# --- what office2pdf draws ---------------------------------------------------------------------------------
+
+OFFICE = Path(__file__).parents[1] / "data" / "office"
+
+
+def docx_with(text: str) -> bytes:
+    """The sample letter with ``text`` before its first words."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(OFFICE / "letter.docx") as source, zipfile.ZipFile(out, "w") as made:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "word/document.xml":
+                data = re.sub(r"(<w:t(?:\s[^>]*)?>)", rf"\g<1>{text} ", data.decode(), count=1).encode()
+            made.writestr(name, data)
+    return out.getvalue()
+
+
+def xlsx_with(text: str) -> bytes:
+    cell = f'<row r="1"><c r="A1" t="inlineStr"><is><t>{text}</t></is></c></row>'
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    types = "application/vnd.openxmlformats-"
+    sheets = f"{types}officedocument.spreadsheetml"
+
+    def relation(kind: str, target: str) -> str:
+        one = f'<Relationship Id="r1" Type="{office}/{kind}" Target="{target}"/>'
+        return f'<Relationships xmlns="{package}/relationships">{one}</Relationships>'
+
+    files = {
+        "[Content_Types].xml": f'<Types xmlns="{package}/content-types">'
+        f'<Default Extension="rels" ContentType="{types}package.relationships+xml"/>'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{sheets}.sheet.main+xml"/>'
+        f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{sheets}.worksheet+xml"/></Types>',
+        "_rels/.rels": relation("officeDocument", "xl/workbook.xml"),
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}">'
+        '<sheets><sheet name="a" sheetId="1" r:id="r1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": relation("worksheet", "worksheets/sheet1.xml"),
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{cell}</sheetData></worksheet>',
+    }
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        for name, data in files.items():
+            made.writestr(name, data)
+    return out.getvalue()
+
+
+@pytest.fixture
+def office2pdf() -> None:
+    pytest.importorskip("office2pdf", reason="the extra fax-bridge[office] is not installed")
+
+
+@pytest.mark.usefixtures("office2pdf")
+@pytest.mark.parametrize(("kind", "make"), [(PartKind.DOCX, docx_with), (PartKind.XLSX, xlsx_with)])
+async def test_what_the_converter_of_office_files_draws_as_boxes_is_noticed(
+    documents: Documents, kind: PartKind, make: Callable[[str], bytes]
+) -> None:
+    """It tells of some letters that no font has, and of others not; its pages tell of all."""
+    with pytest.raises(DocumentRefused) as refused:
+        await documents.build([SourcePart(kind, "a", make("Merhaba \U00012000"))])
+    assert (refused.value.reason, refused.value.detail) == ("letters_missing", "\U00012000 (Cuneiform)")
+    made = await documents.build([SourcePart(kind, "a", make("Tamam 🦊")), SourcePart(kind, "b", make("ğş Ελλ العقد"))])
+    assert made.boxes == ("🦊 fox face", "")
