@@ -26,6 +26,7 @@ BUG = 70
 
 JOBS = {
     "build": "fax_bridge.documents.build",
+    "letters": "fax_bridge.documents.letters",
     "clean_html": "fax_bridge.documents.clean",
     "unpack": "fax_bridge.documents.unpack",
     "html_to_pdf": "fax_bridge.documents.html",

@@ -4,7 +4,6 @@ Plutoprint lays out and draws; where it has no wheel (ARM, musl) pyfulgur stands
 that come with this program, so that a page looks the same on every machine.
 """
 
-import html
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +12,7 @@ from fax_bridge.documents.job import Task
 from fax_bridge.errors import DocumentRefused
 from fax_bridge.fax import PAPER_POINTS, Paper
 
-__all__ = ["BLACK_ON_WHITE", "breakable", "draw", "render", "visible", "work"]
+__all__ = ["BLACK_ON_WHITE", "breakable", "draw", "render", "work"]
 
 try:
     from fax_bridge.documents.html_plutoprint import draw
@@ -66,11 +65,6 @@ def render(
     if pages > most_pages:
         raise DocumentRefused(0, "too_many_pages", f"{pages} pages, {most_pages} are allowed")
     return pdf
-
-
-def visible(fragment: str) -> str:
-    """The text of a cleaned fragment, that of hidden elements too, in which every character may be a word's."""
-    return html.unescape("".join(_MARKUP.split(fragment)[::2]))
 
 
 def breakable(fragment: str) -> str:

@@ -4,16 +4,20 @@ A box in the place of a name or a figure changes what a contract says, and whoev
 place of a smiley does not.
 """
 
+import html
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pypdfium2
 
 from fax_bridge.documents import typefaces
 from fax_bridge.documents.cmap import BrokenFont, Maps, read_cmap
+from fax_bridge.documents.job import Task
 from fax_bridge.errors import DocumentRefused
 
 _SURE = 0x250
@@ -28,6 +32,14 @@ _IGNORED = frozenset(
 _LETTERS = frozenset("LMN")
 """First letters of the categories without which a text says something else: letters, their marks, numbers."""
 _MOST_NAMED = 5
+
+
+_MARKUP = re.compile(r"<style>.*?</style>|<[^>]*>", re.DOTALL)
+
+
+def work(task: Task, _arguments: dict[str, Any]) -> tuple[bytes, Any]:
+    """The symbols that would be boxes in the cleaned HTML ``0``. Refused: ``letters_missing``."""
+    return b"", boxes_in_html(task.blob("0").decode("utf-8", "replace"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,11 @@ def boxes_in(text: str, fonts: Sequence[Path] | None = None) -> str:
     if found.letters:
         raise DocumentRefused(0, "letters_missing", named_letters(found.letters))
     return named_symbols(found.symbols)
+
+
+def boxes_in_html(fragment: str) -> str:
+    """As :func:`boxes_in`, for a cleaned fragment; the text of hidden elements counts too."""
+    return boxes_in(html.unescape(_MARKUP.sub("", fragment)))
 
 
 def boxes_in_pdf(pdf: bytes) -> str:

@@ -67,8 +67,7 @@ class FaxPage:
     @property
     def ink(self) -> float:
         """The share of its pixels that are black."""
-        white = self.image.convert("L").histogram()[255]
-        return 1 - white / (self.image.width * self.image.height)
+        return self.image.histogram()[0] / (self.image.width * self.image.height)
 
 
 def fax_pages(pdf: bytes, limits: Limits, resolution: Resolution, paper: Paper) -> Iterator[FaxPage]:

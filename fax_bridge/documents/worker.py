@@ -147,6 +147,14 @@ class Documents:
         pdf, _ = await self._do("html_to_pdf", {"paper": paper}, _utf8(html))
         return pdf
 
+    async def boxes_in(self, html: str) -> str:
+        """The symbols of a cleaned fragment that :meth:`html_to_pdf` would draw as boxes, by name; mostly empty.
+
+        Refused: ``letters_missing``.
+        """
+        _, boxes = await self._do("letters", {}, _utf8(html))
+        return str(boxes)
+
     async def tiff_to_pdf(self, tiff: bytes, *, info: Mapping[str, str] = _NOTHING) -> ConvertedFax:
         """A received fax as PDF, pixel for pixel, each page in its true size.
 

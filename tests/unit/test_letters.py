@@ -174,6 +174,15 @@ async def test_a_symbol_that_no_font_has_is_told_and_faxed(documents: Documents)
     assert made.boxes == ("", "🦊 fox face")
 
 
+async def test_a_text_can_be_asked_before_it_is_drawn(documents: Documents) -> None:
+    """For a cover page that is drawn here, one for each recipient, when it is too late to refuse the mail."""
+    assert await documents.boxes_in("<style>p{x:'漢'}</style><p title='漢'>Sayın &lt;yetkili&gt; Ελλ ✓") == ""
+    assert await documents.boxes_in("<p>Tamam &#x1F98A;</p>") == "🦊 fox face"
+    with pytest.raises(DocumentRefused) as refused:
+        await documents.boxes_in("<p>Sayın &#28450;字</p>")
+    assert (refused.value.reason, refused.value.detail) == ("letters_missing", "漢字 (CJK)")
+
+
 async def test_what_libreoffice_draws_as_boxes_is_noticed_too(documents: Documents) -> None:
     """It takes the machine's fonts, and says nothing of what they lack. Cuneiform, which no common font has."""
     if not shutil.which("soffice"):
