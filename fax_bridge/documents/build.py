@@ -48,7 +48,8 @@ def work(task: Task, arguments: dict[str, Any]) -> tuple[bytes, Any]:
                 counts.append(0 if left_out[-1] else merger.add(pages.pdf))
                 boxes.append(pages.boxes)
         pdf = merger.finished() if any(counts) else b""
-    facts = _proven(pdf, counts, task, Resolution(arguments["resolution"]), paper) if pdf else []
+    resolution = Resolution(asked) if (asked := arguments["resolution"]) else None
+    facts = _proven(pdf, counts, task, resolution, paper) if pdf else []
     return pdf, {"pages": counts, "left_out": left_out, "boxes": boxes, "facts": [asdict(page) for page in facts]}
 
 
@@ -129,10 +130,10 @@ def _pages_of_html(data: bytes, images: Mapping[str, bytes], limits: Limits, pap
     return _Pages(pdf, boxes_in_html(fragment))
 
 
-def _proven(pdf: bytes, counts: list[int], task: Task, resolution: Resolution, paper: Paper) -> list[PageFacts]:
+def _proven(pdf: bytes, counts: list[int], task: Task, resolution: Resolution | None, paper: Paper) -> list[PageFacts]:
     """Draw every page once: what no reader can draw must not be promised to anyone.
 
-    The first are drawn as a fax of the lowest resolution, which tells how dark and how slow they will be.
+    With a resolution the first are drawn as a fax of the lowest one, which tells how dark and how slow they will be.
     """
     facts = []
     with opened(pdf, most_pages=task.limits.pages) as document:
@@ -141,7 +142,7 @@ def _proven(pdf: bytes, counts: list[int], task: Task, resolution: Resolution, p
             task.take_in_hand(part)
             for _ in range(count):
                 page = document[index]
-                if index < MEASURED:
+                if resolution and index < MEASURED:
                     drawn = fax_page(page, Resolution.NORMAL, paper)
                     seconds = seconds_at(resolution, len(drawn.g4), dots=drawn.dots)
                     facts.append(PageFacts(round(drawn.ink, 4), round(seconds, 1)))

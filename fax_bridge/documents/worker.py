@@ -79,9 +79,9 @@ class Documents:
                 await server.close()
 
     async def build(
-        self, parts: Sequence[SourcePart], *, paper: Paper = Paper.A4, resolution: Resolution = Resolution.FINE
+        self, parts: Sequence[SourcePart], *, paper: Paper = Paper.A4, resolution: Resolution | None = None
     ) -> Built:
-        """All parts, in order, as one PDF; ``resolution`` is the one at which its pages' time on the line is told.
+        """All parts, in order, as one PDF; with a ``resolution``, what can be told of its pages when sent at it.
 
         Refused with the index of the offending part: ``pdf_password``, ``pdf_broken``, ``pdf_empty``,
         ``pdf_dynamic_form``, ``pdf_portfolio``, ``image_broken``, ``image_too_large``, ``tiff_broken``,

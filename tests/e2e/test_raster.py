@@ -72,8 +72,8 @@ def ink(page: Image.Image) -> float:
     return 1 - page.histogram()[255] / (page.width * page.height)
 
 
-async def test_an_account_may_differ_from_the_others(bridge: Bridge) -> None:
-    """Without the setting the document goes as it is, letters as letters; what is told of its pages is kept."""
+async def test_without_the_setting_the_document_goes_as_it_is(bridge: Bridge) -> None:
+    """Letters as letters, for FaxMAX to draw; what is told of its pages is kept."""
     pdf = await contract(bridge)
     with pikepdf.open(io.BytesIO(pdf)) as document:
         assert "/Font" in document.pages[0].Resources

@@ -13,6 +13,7 @@ from fax_bridge.documents.job import Limits, Task
 from fax_bridge.documents.transmission import seconds_of
 from fax_bridge.documents.worker import Documents
 from fax_bridge.fax import FAX_DPI, PAPER_POINTS, Paper, Resolution
+from fax_bridge.settings.faxmax import FaxMax
 
 LIMITS = Limits(pages=30)
 WORDS = "<p>Sayın yetkili, <i>ğüşıöç</i> <b>ĞÜŞİÖÇ</b>, 24.11.2026 tarihli sözleşme ektedir.</p>"
@@ -121,6 +122,14 @@ def test_the_same_document_gives_the_same_bytes(tmp_path: Path) -> None:
     pdf = sample()
     once = rastered(tmp_path, pdf, Resolution.FINE, Paper.A4)
     assert once == rastered(tmp_path, pdf, Resolution.FINE, Paper.A4)
+
+
+def test_one_account_may_send_dots_and_another_not() -> None:
+    """What an account leaves open is as in ``[faxmax]``."""
+    both = FaxMax.model_validate(
+        {"token": "a", "accounts": {"dots": {"document": "raster"}, "plain": {}}},
+    )
+    assert [both.account(name).document for name in ("default", "dots", "plain")] == ["pdf", "raster", "pdf"]
 
 
 async def test_the_worker_tells_what_the_dots_weigh(documents: Documents) -> None:

@@ -1,6 +1,7 @@
 """The time a page takes on the line, against the code that would really be sent."""
 
 import io
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from fax_bridge.documents import build, raster_pdf
 from fax_bridge.documents.html import render
 from fax_bridge.documents.job import Limits, Task
 from fax_bridge.documents.transmission import seconds_of
+from fax_bridge.documents.worker import Documents, PartKind, SourcePart
+from fax_bridge.explain import explain
 from fax_bridge.fax import Language, PageFacts, Paper, Resolution
 from fax_bridge.mail.page_warnings import page_warnings
 from fax_bridge.mail.words import Words
@@ -101,6 +104,27 @@ def test_only_the_first_pages_are_measured(tmp_path: Path) -> None:
     """The others are drawn too, but small; a document of hundreds of scans must not reach its limits for it."""
     pdf = pages_of("<p style='page-break-after: always'>x</p>" * (build.MEASURED + 20))
     assert len(facts_of(tmp_path, pdf)) == build.MEASURED
+
+
+async def test_pages_are_measured_where_somebody_asks(documents: Documents) -> None:
+    """A document that is put together anew behind each recipient's cover is not measured again."""
+    part = SourcePart(PartKind.PDF, "", SAMPLES["letter"])
+    assert (await documents.build([part])).facts == ()
+    (page,) = (await documents.build([part], resolution=Resolution.NORMAL)).facts
+    assert 0.02 < page.ink < 0.1
+
+
+async def test_explain_tells_and_warns() -> None:
+    """Before anything is sent, in numbers and in the sender's language."""
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = "ayse@example.com", "Sunum"
+    mail.set_content("Ekte.")
+    mail.add_attachment(SAMPLES["letter"], maintype="application", subtype="pdf", filename="a.pdf")
+    mail.add_attachment(night(), maintype="application", subtype="pdf", filename="b.pdf")
+    told = (await explain(mail.as_bytes(), ["902163333344@fax.example.com"])).facts
+    assert [page["ink"] > 0.4 for page in told["page_facts"]] == [False, True]
+    (warning,) = told["warnings"]
+    assert warning.startswith("2. sayfa çok koyu")
 
 
 # --- the sentences -------------------------------------------------------------------------------------
