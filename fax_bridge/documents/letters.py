@@ -17,6 +17,7 @@ import pypdfium2
 
 from fax_bridge.documents import typefaces
 from fax_bridge.documents.cmap import BrokenFont, Maps, read_cmap
+from fax_bridge.documents.html import fonts as engine_fonts
 from fax_bridge.documents.job import Task
 from fax_bridge.errors import DocumentRefused
 
@@ -67,7 +68,7 @@ def boxes_in(text: str, fonts: Sequence[Path] | None = None) -> str:
 
     Refused: ``letters_missing``.
     """
-    found = missing(text, typefaces.all_files() if fonts is None else fonts)
+    found = missing(text, engine_fonts() if fonts is None else fonts)
     if found.letters:
         raise DocumentRefused(0, "letters_missing", named_letters(found.letters))
     return named_symbols(found.symbols)

@@ -229,6 +229,8 @@ def test_an_added_font_draws_what_ours_lack_and_nothing_else(tmp_path: Path, cjk
     added = tmp_path / "fonts"
     added.mkdir()
     (added / "cjk.ttf").symlink_to(cjk)
+    (added / "broken.ttf").write_bytes(b"<html>no font</html>")
+    (added / "gone.ttf").symlink_to(tmp_path / "nowhere.ttf")
     fonts = typefaces.all_files(added)
     assert boxes_in("漢字カナ ğüşıöç العقد", fonts) == ""
     pictures = {}
