@@ -30,8 +30,10 @@ _IGNORED = frozenset(
     | set(range(0xE0100, 0xE01F0))
 )
 """Letters and marks that are never seen either: variation selectors, fillers (``Default_Ignorable_Code_Point``)."""
-_LETTERS = frozenset("LMN")
-"""First letters of the categories without which a text says something else: letters, their marks, numbers."""
+_LETTERS = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl", "No"})
+"""The categories without which a text says something else: letters, their marks, numbers. Not what is drawn around
+them (Me), as around the figure of a keycap.
+"""
 _MOST_NAMED = 5
 
 
@@ -59,7 +61,7 @@ def missing(text: str, fonts: Sequence[Path]) -> Missing:
             break
         maps = _cmap(font)
         wanted = [c for c in wanted if not maps(ord(c))]
-    letters = tuple(c for c in wanted if unicodedata.category(c)[0] in _LETTERS)
+    letters = tuple(c for c in wanted if unicodedata.category(c) in _LETTERS)
     return Missing(letters, tuple(c for c in wanted if c not in set(letters)))
 
 
