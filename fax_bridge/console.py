@@ -32,7 +32,7 @@ def faxes(rows: Sequence[dict[str, Any]]) -> None:
 def fax(found: dict[str, Any]) -> None:
     lines = Table.grid(padding=(0, 2))
     for key, value in found.items():
-        if key in {"parts", "events", "shown"} or value in (None, "", []):
+        if key in {"parts", "page_facts", "events", "shown"} or value in (None, "", []):
             continue
         lines.add_row(key.replace("_", " "), _plain(", ".join(value) if isinstance(value, list) else str(value)))
     _out.print(lines)
@@ -110,6 +110,8 @@ def explanation(facts: dict[str, Any]) -> None:
     if facts["faxed"]:
         cover = ", and a cover" if facts["cover"] else ", without a cover"
         _out.print(f"It would be faxed: {facts['pages']} page(s){cover}.")
+        for warning in facts["warnings"]:
+            _out.print(f"! {_plain(warning)}", soft_wrap=True)
     else:
         refused = facts["refused"]
         _out.print(f"It would be refused: {refused['reason']} {_plain(refused['detail'])}".rstrip(), soft_wrap=True)
@@ -139,7 +141,8 @@ def _parts(parts: Sequence[dict[str, Any]]) -> None:
     table = Table("part", "type", "name", "bytes", "fate", box=None, pad_edge=False)
     for one in parts:
         pages = f" as pages {one['first_page']}–{one['last_page']}" if one["first_page"] else ""
-        why = ": ".join(filter(None, (one["reason"], one["detail"])))
+        boxes = f"shown as boxes: {one['boxes']}" if one.get("boxes") else ""
+        why = "; ".join(filter(None, (": ".join(filter(None, (one["reason"], one["detail"]))), boxes)))
         fate = f"{one['kind'].replace('_', ' ')}{pages}{f' ({why})' if why else ''}"
         table.add_row(one["part"], one["content_type"], _plain(one["name"]), str(one["size"]), _plain(fate))
     _out.print(table)

@@ -34,6 +34,7 @@ from fax_bridge.email_to_fax.preview_address import preview_of
 from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.email_to_fax.send_time import DAY_MS, Clock
 from fax_bridge.fax import CoverPolicy, Instant, Language, Paper, Resolution, now
+from fax_bridge.mail.page_warnings import page_warnings
 from fax_bridge.mail.words import Words
 from fax_bridge.numbers import BadNumber, read_number, shown
 from fax_bridge.wall_clock import at_zone
@@ -80,6 +81,7 @@ async def explain_with(
     content = _mail_of(content, name)
     mail = read_mail(content)
     asked = FaxOptions()
+    paper, resolution = Paper.A4, Resolution.FINE
     lists: list[MailPart] = []
     recipients = [_recipient(address, region) for address in to or _addressed(content, region)]
     made: Prepared | Unfaxable
@@ -89,7 +91,9 @@ async def explain_with(
         mail, lists = divided(replace(mail, subject=subject))
         recipients += [_recipient(line.text, region) for part in lists for line in lines_of(part.data)]
         rule = CoverRule(cover_policy(asked.cover, CoverPolicy.WITH_TEXT))
-        made = await prepare(mail, documents, paper=_paper(recipients, asked), cover=rule)
+        resolution = asked.resolution or Resolution.FINE
+        paper = _paper(recipients, asked)
+        made = await prepare(mail, documents, paper=paper, resolution=resolution, cover=rule)
         if isinstance(made, Prepared) and asked.cover in NO_COVER:
             made = without_cover(made)
     except OptionFault as fault:
@@ -100,14 +104,13 @@ async def explain_with(
         parts = {"body": made.cover_body, "subject": mail.subject, "from_name": mail.from_name}
         parts |= {"from_address": mail.from_address}
         cover = Cover(parts, first, mail.date or now(), language, ZONE).html(Words(), made.pages + 1)
-    paper = _paper(recipients, asked)
     facts = {
         "subject": mail.subject,
         "from": email.utils.formataddr((mail.from_name, mail.from_address)),
         "recipients": recipients,
         "options": {
             "paper_size": paper,
-            "resolution": asked.resolution or Resolution.FINE,
+            "resolution": resolution,
             "cover": asked.cover,
             "cli": asked.cli,
             "language": language,
@@ -120,6 +123,8 @@ async def explain_with(
         "pages": made.pages if isinstance(made, Prepared) else 0,
         "sha256": made.sha256 if isinstance(made, Prepared) else None,
         "cover": cover is not None,
+        "page_facts": [asdict(page) for page in made.facts] if isinstance(made, Prepared) else [],
+        "warnings": page_warnings(made.facts, Words(), language) if isinstance(made, Prepared) else (),
     }
     if not isinstance(made, Prepared):
         return Explanation(facts, None, None, None)

@@ -8,6 +8,7 @@ Instants are integers: milliseconds since 1970-01-01 UTC, the same on every data
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 Instant = int
 """Milliseconds since the epoch, UTC."""
@@ -194,6 +195,8 @@ class Fate:
     last_page: int = 0
     reason: str = ""
     detail: str = ""
+    boxes: str = ""
+    """The symbols that stand as boxes in its pages, by their names, since no font has them."""
 
 
 class SkipKind(StrEnum):
@@ -247,6 +250,29 @@ FAX_DPI: dict[Resolution, tuple[float, float]] = {
     Resolution.SUPERFINE: (204.0, 391.0),
 }
 """Dots per inch across and down; fax pixels are not square (ITU-T T.4 §2: R8 × 3.85, 7.7, 15.4 lines/mm)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageFacts:
+    """What can be told of a page before it is sent."""
+
+    ink: float
+    """The share of the page that is black, 0 to 1. Letters cover 0.02 to 0.1 of it, a photo half."""
+    seconds: float
+    """How long the page itself takes on the line, an estimate (:mod:`fax_bridge.documents.transmission`)."""
+
+    DARK: ClassVar[float] = 0.4
+    """Above it, half of a page or more is black: letters run together, and the machine eats its toner."""
+    SLOW: ClassVar[float] = 120.0
+    """A page of letters takes half a minute; many machines give a whole call no more than some tens of minutes."""
+
+    @property
+    def is_dark(self) -> bool:
+        return self.ink > self.DARK
+
+    @property
+    def is_slow(self) -> bool:
+        return self.seconds > self.SLOW
 
 
 class Language(StrEnum):

@@ -87,6 +87,7 @@ async def fax_show(settings: Settings, fax_id: str) -> dict[str, Any] | None:
         "pages": mail.pages,
         "sha256": mail.sha256,
         "parts": mail.fates or [],
+        "page_facts": mail.page_facts or [],
         "events": [{"at": _when(e.at, settings), "state": e.state, "note": e.note} for e in events],
     }
 

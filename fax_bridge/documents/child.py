@@ -26,11 +26,13 @@ BUG = 70
 
 JOBS = {
     "build": "fax_bridge.documents.build",
+    "letters": "fax_bridge.documents.letters",
     "clean_html": "fax_bridge.documents.clean",
     "unpack": "fax_bridge.documents.unpack",
     "html_to_pdf": "fax_bridge.documents.html",
     "tiff_to_pdf": "fax_bridge.documents.tiff",
     "rasterise": "fax_bridge.documents.raster",
+    "raster_pdf": "fax_bridge.documents.raster_pdf",
     "picture": "fax_bridge.documents.picture",
     "fax_pictures": "fax_bridge.documents.fax_pictures",
     "self_test": "fax_bridge.documents.selftest",

@@ -14,6 +14,7 @@ from typing import Any
 import nh3
 
 from fax_bridge.documents.css import SCOPE, safe_declarations, safe_sheet
+from fax_bridge.documents.direction import with_directions
 from fax_bridge.documents.job import UNSHOWABLE, Task
 from fax_bridge.errors import DocumentRefused
 
@@ -85,7 +86,7 @@ def clean(html: str, *, images: bool = False) -> str:
     if _is_too_deep(body):
         body = _words_only(body)
     fragment = (_WITH_IMAGES if images else _WITHOUT_IMAGES).clean(body)
-    fragment = _SOURCELESS.sub("", fragment).strip()
+    fragment = with_directions(_SOURCELESS.sub("", fragment).strip())
     if not _shows_something(fragment):
         return ""
     rules = safe_sheet(sheets)

@@ -12,12 +12,12 @@ from fax_bridge.documents.job import Task
 from fax_bridge.errors import DocumentRefused
 from fax_bridge.fax import PAPER_POINTS, Paper
 
-__all__ = ["BLACK_ON_WHITE", "breakable", "draw", "render", "work"]
+__all__ = ["BLACK_ON_WHITE", "breakable", "draw", "fonts", "render", "work"]
 
 try:
-    from fax_bridge.documents.html_plutoprint import draw
+    from fax_bridge.documents.html_plutoprint import draw, fonts
 except ImportError:
-    from fax_bridge.documents.html_fulgur import draw
+    from fax_bridge.documents.html_fulgur import draw, fonts
 
 MARGIN = 42.5
 """Points, 15 mm: what fax machines and printers leave white, and a little more."""

@@ -10,6 +10,7 @@ import struct
 import sys
 import urllib.parse
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fax_bridge.documents import typefaces
@@ -24,12 +25,17 @@ _IMAGE = re.compile(r"<img\b[^>]*?\bsrc\s*=\s*[\"']?cid:([^\s\"'>]+)[^>]*>", re.
 _SIZE = re.compile(r"\b(width|height)\s*=\s*[\"']?(\d+)(?![\d%])", re.IGNORECASE)
 
 
+def fonts() -> tuple[Path, ...]:
+    """Without an administrator's: fulgur takes a letter from no font that the page did not name."""
+    return tuple(typefaces.files())
+
+
 def draw(
     html: str, size: tuple[float, float], margin: float, style: str, images: Mapping[str, bytes], most_pages: int
 ) -> tuple[int, bytes]:
     """The number of pages and the PDF; it is empty when there are more than ``most_pages``."""
     assets = _fulgur.AssetBundle()
-    for path in typefaces.files():
+    for path in fonts():
         assets.add_font_file(path)
     assets.add_css(style)
     for name, image in images.items():

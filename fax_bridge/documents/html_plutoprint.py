@@ -3,10 +3,11 @@
 import io
 import urllib.parse
 from collections.abc import Mapping
+from pathlib import Path
 
 import plutoprint
 
-from fax_bridge.documents.typefaces import fontconfig_directory
+from fax_bridge.documents import typefaces
 
 _TOO_WIDE = 1.35
 """PlutoBook shrinks the whole document when anything is wider than the page: text of 11 pt would stand at 8."""
@@ -20,7 +21,7 @@ _NARROWER = (_WRAPPED, _BROKEN)
 """Tried in turn until the document fits: first its widths are forgotten and its lines may wrap, then words may break.
 The rows and columns of a table always stay. A layout costs some 20 ms."""
 
-plutoprint.plutobook_set_fontconfig_path(fontconfig_directory())
+plutoprint.plutobook_set_fontconfig_path(typefaces.fontconfig_directory())
 
 
 class _HandedIn(plutoprint.ResourceFetcher):
@@ -37,6 +38,11 @@ class _HandedIn(plutoprint.ResourceFetcher):
             if image is not None:
                 return plutoprint.ResourceData(image, "image/png")
         raise ValueError(f"nothing is fetched: {url[:200]}")
+
+
+def fonts() -> tuple[Path, ...]:
+    """Where it finds letters, an administrator's fonts among them."""
+    return typefaces.all_files()
 
 
 def draw(

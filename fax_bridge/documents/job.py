@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fax_bridge.documents.fault import Fault, FaultKind
+from fax_bridge.fax import PageFacts
 
 REQUEST = "request.json"
 REPLY = "reply.json"
@@ -84,6 +85,17 @@ class Built:
 
     Where all parts are left out ``pdf`` is empty.
     """
+    boxes: tuple[str, ...] = ()
+    """Of each part, the symbols that stand as boxes in its pages, since no font has them; mostly empty."""
+    facts: tuple[PageFacts, ...] = ()
+    """Of the first pages (:data:`fax_bridge.documents.build.MEASURED`), in order; empty where nobody asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rastered:
+    pdf: bytes
+    facts: tuple[PageFacts, ...]
+    """Of all pages, by the very bits that are sent."""
 
 
 @dataclass(frozen=True, slots=True)

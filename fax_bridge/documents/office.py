@@ -12,7 +12,9 @@ from typing import Any
 
 from fax_bridge.documents import typefaces
 from fax_bridge.documents.job import Limits, PartKind
-from fax_bridge.documents.office_words import lost_words
+from fax_bridge.documents.letters import Missing, missing, named_letters, named_symbols
+from fax_bridge.documents.notdef import draws_boxes
+from fax_bridge.documents.office_words import lost_words, text_of
 from fax_bridge.errors import DocumentRefused
 
 FORMATS = {PartKind.DOCX: "docx", PartKind.XLSX: "xlsx", PartKind.PPTX: "pptx"}
@@ -21,16 +23,19 @@ _LARGEST = 256 << 20
 """Bytes of all files in the package, unpacked."""
 
 
-def pdf_of_office(data: bytes, kind: PartKind, limits: Limits) -> bytes:
-    """Refused: ``office_password``, ``office_broken``, ``office_incomplete``, ``office_too_large``,
-    ``unsupported_type``, ``too_many_pages``. A sheet of a billion cells ends at the limits of the process.
+def pdf_of_office(data: bytes, kind: PartKind, limits: Limits) -> tuple[bytes, str]:
+    """The PDF, and the symbols that are boxes in it. Refused: ``office_password``, ``office_broken``,
+    ``office_incomplete``, ``office_too_large``, ``letters_missing``, ``unsupported_type``, ``too_many_pages``. A sheet
+    of a billion cells ends at the limits of the process.
     """
     try:
         office2pdf: Any = importlib.import_module("office2pdf")
     except ImportError as error:
         raise DocumentRefused(0, "unsupported_type", "no converter for Office files is installed") from error
     _refuse_what_is_no_package(data)
-    options = office2pdf.ConvertOptions(font_paths=[typefaces.DIRECTORY], last_resort_font_family=typefaces.SANS)
+    options = office2pdf.ConvertOptions(
+        font_paths=[typefaces.DIRECTORY, typefaces.ADDED], last_resort_font_family=typefaces.SANS
+    )
     try:
         made = office2pdf.convert_bytes(data, FORMATS[kind], options)
     except office2pdf.UnsupportedEncryptionError as error:
@@ -44,7 +49,22 @@ def pdf_of_office(data: bytes, kind: PartKind, limits: Limits) -> bytes:
         raise DocumentRefused(0, "office_incomplete", f"{len(missing)} words are missing, {', '.join(missing[:5])}")
     if made.metrics is not None and made.metrics.page_count > limits.pages:
         raise DocumentRefused(0, "too_many_pages", f"{made.metrics.page_count} pages")
-    return bytes(made.pdf)
+    return bytes(made.pdf), _boxes(data, kind, bytes(made.pdf))
+
+
+def _boxes(data: bytes, kind: PartKind, pdf: bytes) -> str:
+    """The converter takes the machine's fonts too, tells of some letters that none has, and of others not; so its pages
+    are looked at, and where they show boxes, the file for what they stand for.
+    """
+    text = text_of(data, FORMATS[kind])
+    if text.isascii() or not draws_boxes(pdf):
+        return ""
+    found = missing(text, typefaces.all_with_machine())
+    if found == Missing():  # a font of the machine has them, but not for the converter
+        found = missing(text, typefaces.all_files())
+    if found.letters or not found.symbols:
+        raise DocumentRefused(0, "letters_missing", named_letters(found.letters) if found.letters else "")
+    return named_symbols(found.symbols)
 
 
 def _refuse_what_is_no_package(data: bytes) -> None:
@@ -64,5 +84,5 @@ def _refuse_what_is_no_package(data: bytes) -> None:
 
 
 def _is_about_fonts(warning: Any) -> bool:
-    """Another typeface changes how a document looks, not what it says."""
-    return warning.kind == "FallbackUsed" and str(warning.to).startswith("DejaVu")
+    """Another typeface changes how a document looks, not what it says; whether letters are lost, the pages tell."""
+    return warning.kind == "FallbackUsed" and str(warning.to).startswith(("DejaVu", ".notdef"))

@@ -119,7 +119,8 @@ def _write_fonts(directory: Path) -> None:
     (directory / "fonts.conf").write_text(
         f'<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd"><fontconfig>'
         f'<include ignore_missing="yes">/etc/fonts/fonts.conf</include>'
-        f"<dir>{escape(str(typefaces.DIRECTORY))}</dir><cachedir>{escape(str(directory / 'fontcache'))}</cachedir>"
+        f"<dir>{escape(str(typefaces.DIRECTORY))}</dir><dir>{escape(str(typefaces.ADDED))}</dir>"
+        f"<cachedir>{escape(str(directory / 'fontcache'))}</cachedir>"
         f"</fontconfig>",
         encoding="utf-8",
     )

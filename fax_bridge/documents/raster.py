@@ -4,11 +4,13 @@ Fax pixels are not square, so pages are drawn with a different scale across and 
 square and resizing costs ten times the time and blurs the letters.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 
-from fax_bridge.documents.job import Task
+from fax_bridge.documents.job import Limits, Task
 from fax_bridge.documents.page import encode_g4
 from fax_bridge.documents.pdfium import QUARTER_TURN, Canvas, Page, draw, opened
 from fax_bridge.documents.tiff_file import (
@@ -46,14 +48,42 @@ _FIRMER = [min(255, max(0, round((value - 16) * 255 / 216))) for value in range(
 
 
 def work(task: Task, arguments: dict[str, Any]) -> tuple[bytes, Any]:
-    dpi, paper = FAX_DPI[Resolution(arguments["resolution"])], PAPER_POINTS[Paper(arguments["paper"])]
-    pages: list[tuple[int, bytes]] = []
-    with opened(task.blob("0"), most_pages=task.limits.pages) as document:
-        for index in range(len(document)):
-            sheet = _bilevel(_drawn(document[index], dpi, paper))
-            pages.append((sheet.height, encode_g4(sheet)))
+    resolution, paper = Resolution(arguments["resolution"]), Paper(arguments["paper"])
+    dpi = FAX_DPI[resolution]
+    pages = [(page.image.height, page.g4) for page in fax_pages(task.blob("0"), task.limits, resolution, paper)]
     written = [(_fields(height, dpi, number, len(pages)), (strip,)) for number, (height, strip) in enumerate(pages)]
     return write_tiff(written), None
+
+
+@dataclass(frozen=True, slots=True)
+class FaxPage:
+    image: Image.Image
+    """Mode ``1``, :data:`LINE` pixels wide."""
+    g4: bytes
+    """The same as ITU-T T.6, in fax polarity."""
+    dots: bool
+    """Whether it was dithered."""
+
+    @property
+    def ink(self) -> float:
+        """The share of its pixels that are black."""
+        return self.image.histogram()[0] / (self.image.width * self.image.height)
+
+
+def fax_pages(pdf: bytes, limits: Limits, resolution: Resolution, paper: Paper) -> Iterator[FaxPage]:
+    """One after the other, since a page takes up to 8 MB. Refused as by :func:`opened`."""
+    with opened(pdf, most_pages=limits.pages) as document:
+        for index in range(len(document)):
+            page = document[index]
+            yield fax_page(page, resolution, paper)
+            page.close()
+
+
+def fax_page(page: Page, resolution: Resolution, paper: Paper) -> FaxPage:
+    drawn = _drawn(page, FAX_DPI[resolution], PAPER_POINTS[paper])
+    dots = _holds_grey(drawn)
+    image = _bilevel(drawn, dots=dots)
+    return FaxPage(image, encode_g4(image), dots)
 
 
 def _drawn(page: Page, dpi: tuple[float, float], paper: tuple[float, float]) -> Image.Image:
@@ -76,15 +106,15 @@ def _drawn(page: Page, dpi: tuple[float, float], paper: tuple[float, float]) -> 
     return draw(page, Canvas(LINE, high, left, top, page_width, page_height, QUARTER_TURN if turned else 0))
 
 
-def _bilevel(image: Image.Image) -> Image.Image:
-    """One bit a pixel: a plain threshold for letters, error diffusion where the page holds true grey.
-
-    The edges of letters are grey too, but one pixel thin: only blocks of 3 by 3 that are grey throughout count.
-    """
+def _holds_grey(image: Image.Image) -> bool:
+    """The edges of letters are grey too, but one pixel thin: only blocks of 3 by 3 that are grey throughout count."""
     blocks = image.point(_GREY).reduce(3)
-    if blocks.histogram()[255] > _GREY_SHARE * blocks.width * blocks.height:
-        return image.point(_FIRMER).convert("1")
-    return image.point(_INK, "1")
+    return blocks.histogram()[255] > _GREY_SHARE * blocks.width * blocks.height
+
+
+def _bilevel(image: Image.Image, *, dots: bool) -> Image.Image:
+    """One bit a pixel: a plain threshold for letters, error diffusion where the page holds true grey."""
+    return image.point(_FIRMER).convert("1") if dots else image.point(_INK, "1")
 
 
 def _fields(height: int, dpi: tuple[float, float], number: int, total: int) -> dict[int, Field]:

@@ -9,6 +9,7 @@ import io
 import re
 from collections import Counter
 
+from fax_bridge.documents.direction import runs_to_the_left
 from fax_bridge.errors import DocumentRefused
 
 _DELIMITERS = ";,\t|"
@@ -113,4 +114,5 @@ def _read(text: str, delimiter: str) -> list[list[str]] | None:
 
 def _cell(text: str) -> str:
     mark = ' class="n"' if _NUMBER.fullmatch(text) and len(text) < 30 else ""
+    mark += ' dir="rtl"' if runs_to_the_left(text) else ""
     return f"<td{mark}>{html.escape(text).replace(chr(10), '<br>')}</td>"

@@ -8,6 +8,7 @@ import codecs
 import html
 import re
 
+from fax_bridge.documents.direction import runs_to_the_left
 from fax_bridge.errors import DocumentRefused
 
 _MARKS = (
@@ -74,8 +75,9 @@ def page_of(text: str, *, most_pages: int) -> str:
         for index, line in enumerate(sheet.split("\n")):
             shown = line.expandtabs(8).translate(_CONTROLS)
             mark = ' class="feed"' if number and not index else ""
+            way = ' dir="rtl"' if runs_to_the_left(shown) else ""
             for start in range(0, max(len(shown), 1), _LONGEST_LINE):
-                blocks.append(f"<div{mark}>{_breakable(shown[start : start + _LONGEST_LINE])}</div>")
+                blocks.append(f"<div{mark}{way}>{_breakable(shown[start : start + _LONGEST_LINE])}</div>")
                 mark = ""
     return "<!DOCTYPE html><html><body>" + "\n".join(blocks) + "</body></html>"
 

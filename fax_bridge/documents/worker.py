@@ -18,6 +18,7 @@ from fax_bridge.documents.job import (
     Limits,
     Packing,
     PartKind,
+    Rastered,
     SourcePart,
     TiffPage,
 )
@@ -25,7 +26,7 @@ from fax_bridge.documents.job_directory import JobDirectory, off_loop, sweep
 from fax_bridge.documents.libreoffice import needs_libreoffice
 from fax_bridge.documents.office_process import pdf_of
 from fax_bridge.errors import BridgeError, DocumentRefused, Temporary
-from fax_bridge.fax import Paper, Resolution
+from fax_bridge.fax import PageFacts, Paper, Resolution
 
 __all__ = [
     "Built",
@@ -35,6 +36,7 @@ __all__ = [
     "Limits",
     "Packing",
     "PartKind",
+    "Rastered",
     "SourcePart",
     "TiffPage",
 ]
@@ -76,13 +78,16 @@ class Documents:
             if server is not None:
                 await server.close()
 
-    async def build(self, parts: Sequence[SourcePart], *, paper: Paper = Paper.A4) -> Built:
-        """All parts, in order, as one PDF.
+    async def build(
+        self, parts: Sequence[SourcePart], *, paper: Paper = Paper.A4, resolution: Resolution | None = None
+    ) -> Built:
+        """All parts, in order, as one PDF; with a ``resolution``, what can be told of its pages when sent at it.
 
         Refused with the index of the offending part: ``pdf_password``, ``pdf_broken``, ``pdf_empty``,
         ``pdf_dynamic_form``, ``pdf_portfolio``, ``image_broken``, ``image_too_large``, ``tiff_broken``,
         ``text_undecodable``, ``text_empty``, ``html_empty``, ``html_too_large``, ``office_password``,
-        ``office_broken``, ``office_incomplete``, ``office_too_large``, ``unsupported_type``, ``too_many_pages``.
+        ``office_broken``, ``office_incomplete``, ``office_too_large``, ``unsupported_type``, ``too_many_pages``,
+        ``letters_missing`` (with the letters in its detail).
         A picture that is only decoration gets no pages; :attr:`Built.left_out` says why.
         """
         blobs: list[bytes] = []
@@ -91,6 +96,7 @@ class Documents:
             blobs.append(data)
             return str(len(blobs) - 1)
 
+        by_libreoffice = [needs_libreoffice(part.kind) for part in parts]
         parts = [await self._from_office(index, part) for index, part in enumerate(parts)]
         described = [
             {
@@ -98,11 +104,12 @@ class Documents:
                 "data": blob(part.data),
                 "images": {name: blob(picture) for name, picture in part.images.items()},
                 "decoration": part.decoration,
+                "by_libreoffice": converted,
             }
-            for part in parts
+            for part, converted in zip(parts, by_libreoffice, strict=True)
         ]
-        pdf, result = await self._do("build", {"parts": described, "paper": paper}, *blobs)
-        return Built(pdf, tuple(result["pages"]), tuple(result["left_out"]))
+        pdf, result = await self._do("build", {"parts": described, "paper": paper, "resolution": resolution}, *blobs)
+        return Built(pdf, tuple(result["pages"]), tuple(result["left_out"]), tuple(result["boxes"]), _facts(result))
 
     async def _from_office(self, index: int, part: SourcePart) -> SourcePart:
         """The part, or the PDF that LibreOffice makes of it, in a process of its own which may start programs."""
@@ -142,6 +149,14 @@ class Documents:
         pdf, _ = await self._do("html_to_pdf", {"paper": paper}, _utf8(html))
         return pdf
 
+    async def boxes_in(self, html: str) -> str:
+        """The symbols of a cleaned fragment that :meth:`html_to_pdf` would draw as boxes, by name; mostly empty.
+
+        Refused: ``letters_missing``.
+        """
+        _, boxes = await self._do("letters", {}, _utf8(html))
+        return str(boxes)
+
     async def tiff_to_pdf(self, tiff: bytes, *, info: Mapping[str, str] = _NOTHING) -> ConvertedFax:
         """A received fax as PDF, pixel for pixel, each page in its true size.
 
@@ -158,6 +173,13 @@ class Documents:
         """The pages as a fax machine would send them: a G4 TIFF, 1728 pixels wide, one bit a pixel."""
         tiff, _ = await self._do("rasterise", {"resolution": resolution, "paper": paper}, pdf)
         return tiff
+
+    async def raster_pdf(
+        self, pdf: bytes, *, resolution: Resolution = Resolution.FINE, paper: Paper = Paper.A4
+    ) -> Rastered:
+        """The same pages as a PDF that holds each as the picture of 1728 pixels a line that a fax machine sends."""
+        raster, result = await self._do("raster_pdf", {"resolution": resolution, "paper": paper}, pdf)
+        return Rastered(raster, _facts(result))
 
     async def picture(self, pdf: bytes, *, page: int = 1, dpi: float = 72) -> bytes:
         """One page, counted from 1, as a grey PNG."""
@@ -212,6 +234,10 @@ class Documents:
             if self._server is None:
                 self._server = await ForkServer.start()
             return self._server
+
+
+def _facts(result: Mapping[str, Any]) -> tuple[PageFacts, ...]:
+    return tuple(PageFacts(**page) for page in result["facts"])
 
 
 def _utf8(text: str) -> bytes:

@@ -12,7 +12,7 @@ from babel.dates import format_datetime
 from markupsafe import Markup
 
 from fax_bridge.documents.worker import Documents, PartKind, SourcePart
-from fax_bridge.fax import Instant, Language, Paper
+from fax_bridge.fax import Instant, Language, Paper, Resolution
 from fax_bridge.mail.words import Words
 
 DEFAULT = "default"
@@ -48,9 +48,18 @@ class Cover:
 
 
 async def with_cover_page(
-    cover: Cover, document: bytes, *, pages: int, words: Words, documents: Documents, paper: Paper
+    cover: Cover,
+    document: bytes,
+    *,
+    pages: int,
+    words: Words,
+    documents: Documents,
+    paper: Paper,
+    dots: Resolution | None = None,
 ) -> bytes:
     """The document of so many pages behind its rendered cover, which is one page, or as many as its text takes.
+
+    ``dots``: the cover too is drawn as the dots of a fax of that resolution.
 
     Raises :class:`DocumentRefused` and :class:`Temporary` as all documents do.
     """
@@ -58,6 +67,8 @@ async def with_cover_page(
     covers = 1
     while True:
         page = await documents.html_to_pdf(cover.html(words, pages + covers), paper=paper)
+        if dots is not None:
+            page = (await documents.raster_pdf(page, resolution=dots, paper=paper)).pdf
         built = await documents.build([SourcePart(PartKind.PDF, "cover", page), behind], paper=paper)
         if built.pages[0] <= covers:  # what it says of the pages is true
             return built.pdf

@@ -23,7 +23,7 @@ from fax_bridge.email_to_fax.mail_part import TOP, MailPart, Plan, ReadMail
 from fax_bridge.email_to_fax.skip import may_skip, without_skipped
 from fax_bridge.email_to_fax.unpack import unpacked
 from fax_bridge.errors import DocumentRefused
-from fax_bridge.fax import CoverPolicy, Fate, FateKind, Paper, SkipKind
+from fax_bridge.fax import CoverPolicy, Fate, FateKind, PageFacts, Paper, Resolution, SkipKind
 
 _MOST_SKIPPED = 20
 """Files that are tried and then left out."""
@@ -37,6 +37,8 @@ class Prepared:
     fates: tuple[Fate, ...]
     cover_body: str | None
     """Cleaned HTML for the cover, empty for one without words; ``None``: this fax has no cover."""
+    facts: tuple[PageFacts, ...] = ()
+    """Of the first pages, in order."""
 
 
 def without_cover(made: Prepared) -> Prepared:
@@ -46,6 +48,20 @@ def without_cover(made: Prepared) -> Prepared:
         for fate in made.fates
     )
     return replace(made, cover_body=None, fates=tuple(fates))
+
+
+async def with_readable_cover(made: Prepared, mail: ReadMail, documents: Documents) -> "Prepared | Unfaxable":
+    """The same, where the cover is to be rendered here: letters that no font has refuse it as they do in a document."""
+    if made.cover_body is None:
+        return made
+    try:
+        boxes = await documents.boxes_in(" ".join((made.cover_body, mail.subject, mail.from_name, mail.from_address)))
+    except DocumentRefused as refusal:
+        return Unfaxable(refusal.reason, refusal.detail, made.fates)
+    if not boxes:
+        return made
+    fates = (replace(fate, boxes=boxes) if fate.kind == FateKind.COVER else fate for fate in made.fates)
+    return replace(made, fates=tuple(fates))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +92,7 @@ async def prepare(
     documents: Documents,
     *,
     paper: Paper,
+    resolution: Resolution = Resolution.FINE,
     cover: CoverRule = DEFAULT_COVER,
     skip: Collection[SkipKind] = (),
     max_pages: int = 0,
@@ -97,12 +114,12 @@ async def prepare(
         text = bodies[TOP]
         on_cover = cover.takes(text.html)
         sources = _sources(mail, bodies, on_cover=on_cover)
-        made = await _built_without_skipped(sources, fates, documents, paper, skip)
+        made = await _built_without_skipped(sources, fates, documents, (paper, resolution), skip)
         text_alone = not made.pdf
         if not made.pdf:  # only a text, or one with nothing but a signature's logos beside it: that is the document
             if not says_something(text.html):
                 return Unfaxable("empty_mail", "", tuple(fates.values()))
-            made = await _built([_body_source(mail, TOP, text.html)], fates, documents, paper)
+            made = await _built([_body_source(mail, TOP, text.html)], fates, documents, (paper, resolution))
     except _SourceRefused as refused_source:
         return refused_source.outcome
     if max_pages and sum(made.pages) > max_pages:
@@ -187,7 +204,7 @@ async def _built_without_skipped(
     sources: Sequence[_Source],
     fates: dict[str, Fate],
     documents: Documents,
-    paper: Paper,
+    drawn_for: tuple[Paper, Resolution],
     skip: Collection[SkipKind],
 ) -> Built:
     """Build; where a file is refused that the mail may go without, build anew without it.
@@ -196,7 +213,7 @@ async def _built_without_skipped(
     """
     for _ in range(_MOST_SKIPPED):
         try:
-            return await _built(sources, fates, documents, paper)
+            return await _built(sources, fates, documents, drawn_for)
         except _SourceRefused as refused:
             one = next((source for source in sources if fates[source.sections[0]].kind == FateKind.REFUSED), None)
             if one is None or one.is_body or not may_skip(refused.outcome.reason, skip):
@@ -204,15 +221,18 @@ async def _built_without_skipped(
             for section in one.sections:
                 fates[section] = replace(fates[section], kind=FateKind.SKIPPED)
             sources = [source for source in sources if source is not one]
-    return await _built(sources, fates, documents, paper)
+    return await _built(sources, fates, documents, drawn_for)
 
 
-async def _built(sources: Sequence[_Source], fates: dict[str, Fate], documents: Documents, paper: Paper) -> Built:
+async def _built(
+    sources: Sequence[_Source], fates: dict[str, Fate], documents: Documents, drawn_for: tuple[Paper, Resolution]
+) -> Built:
     """Build, and enter the pages of each part into its fate. Raises :class:`_SourceRefused`."""
     if not sources:
         return Built(b"", ())
+    paper, resolution = drawn_for
     try:
-        built = await documents.build([source.part for source in sources], paper=paper)
+        built = await documents.build([source.part for source in sources], paper=paper, resolution=resolution)
     except DocumentRefused as refusal:
         source = sources[min(max(refusal.part, 0), len(sources) - 1)]
         for section in source.sections:
@@ -220,11 +240,11 @@ async def _built(sources: Sequence[_Source], fates: dict[str, Fate], documents: 
         name = source.part.name or ("" if source.part.kind == PartKind.HTML else fates[source.sections[0]].content_type)
         raise _SourceRefused(Unfaxable(refusal.reason, name, tuple(fates.values()))) from refusal
     first = 1
-    for source, count, left_out in zip(sources, built.pages, built.left_out, strict=True):
+    for source, count, left_out, boxes in zip(sources, built.pages, built.left_out, built.boxes, strict=True):
         for section in source.sections:
             if count:
                 fates[section] = replace(
-                    fates[section], kind=FateKind.FAXED, first_page=first, last_page=first + count - 1
+                    fates[section], kind=FateKind.FAXED, first_page=first, last_page=first + count - 1, boxes=boxes
                 )
             elif left_out and left_out != "text_for_cover":
                 fates[section] = replace(fates[section], kind=FateKind.LEFT_OUT, reason=left_out)
@@ -234,7 +254,7 @@ async def _built(sources: Sequence[_Source], fates: dict[str, Fate], documents: 
 
 def _prepared(built: Built, fates: dict[str, Fate], cover_body: str | None) -> Prepared:
     digest = hashlib.sha256(built.pdf).hexdigest()
-    return Prepared(built.pdf, digest, sum(built.pages), tuple(fates.values()), cover_body)
+    return Prepared(built.pdf, digest, sum(built.pages), tuple(fates.values()), cover_body, built.facts)
 
 
 _PLANNED = {

@@ -14,6 +14,7 @@ from email.policy import Compat32
 
 import webencodings
 
+from fax_bridge.documents.direction import runs_to_the_left
 from fax_bridge.fax import Instant
 
 _LONGEST_HEADER, _LONGEST_ADDRESS, _LONGEST_PARAMETERS = 100_000, 10_000, 10_000
@@ -142,8 +143,19 @@ def text_to_html(text: str) -> str:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n").split("\n")
     if not any(line.strip() for line in lines):
         return ""
-    shown = (re.sub(r"^ +| {2,}", lambda m: "\u00a0" * len(m[0]), html.escape(line.expandtabs(8))) for line in lines)
-    return "<div>" + "<br>\n".join(shown) + "</div>"
+    shown = [re.sub(r"^ +| {2,}", lambda m: "\u00a0" * len(m[0]), html.escape(line.expandtabs(8))) for line in lines]
+    blocks: list[tuple[bool, list[str]]] = [(runs_to_the_left(lines[0]), [])]
+    for line, written in zip(lines, shown, strict=True):
+        if runs_to_the_left(line, blocks[-1][0]) != blocks[-1][0]:
+            blocks.append((not blocks[-1][0], []))
+        blocks[-1][1].append(written)
+    return "\n".join(_block(written, leftwards=leftwards) for leftwards, written in blocks)
+
+
+def _block(lines: list[str], *, leftwards: bool) -> str:
+    last = "" if lines[-1] else "<br>"  # an empty line at the end has no height of its own
+    way = ' dir="rtl"' if leftwards else ""
+    return f"<div{way}>" + "<br>\n".join(lines) + last + "</div>"
 
 
 def _unflowed(text: str, *, joined_words: bool) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.clearance import Clearance, Made, NotCleared
 from fax_bridge.email_to_fax.distribution_list import ListFault, divided, with_lists_refused
-from fax_bridge.email_to_fax.document import CoverRule, Unfaxable, planned, prepare, without_cover
+from fax_bridge.email_to_fax.document import CoverRule, Unfaxable, planned, prepare, with_readable_cover, without_cover
 from fax_bridge.email_to_fax.grants import check_cli
 from fax_bridge.email_to_fax.mail_part import ReadMail
 from fax_bridge.email_to_fax.options import (
@@ -24,12 +24,13 @@ from fax_bridge.email_to_fax.options import (
     unknown_fields,
 )
 from fax_bridge.email_to_fax.preview import Previewer, ShownFax, shown_faxes
+from fax_bridge.email_to_fax.raster import rastered
 from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.email_to_fax.recipients import listed_of
 from fax_bridge.eventlog import event
-from fax_bridge.fax import Paper, ResultClass, SkipKind, now
+from fax_bridge.fax import Paper, Resolution, ResultClass, SkipKind, now
 from fax_bridge.mail.words import Words
-from fax_bridge.settings import Settings
+from fax_bridge.settings import Account, Settings
 from fax_bridge.store import distribution, intake, messages
 from fax_bridge.store.distribution import Listed
 from fax_bridge.store.lease import Lease
@@ -85,15 +86,25 @@ class Preparer:
             await self._refuse(lease, row, headers, refused)
             return
         paper = self._paper(row, faxes, asked)
+        resolutions = self._resolutions(row, faxes, asked)
+        resolution = max(resolutions, key=list(Resolution).index)  # the finest, where they differ
         of_mail = asked.cover or row.options.get("cover")
         made = await prepare(
             replace(mail, subject=headers.subject),
             self._documents,
             paper=paper,
+            resolution=resolution,
             cover=self._cover_rule(of_mail),
             skip=[SkipKind(kind) for kind in row.options.get("skip", ())],
             max_pages=int(row.options.get("max_pages", 0)),
         )
+        # Where the faxes of a mail differ, each is drawn when it goes.
+        drawn = {}
+        if not isinstance(made, Unfaxable) and self._account(row).document == "raster" and len(resolutions) == 1:
+            made = await rastered(made, self._documents, paper=paper, resolution=resolution)
+            drawn = {"rastered": str(resolution)}
+        if not isinstance(made, Unfaxable) and self._account(row).cover == "page":
+            made = await with_readable_cover(made, mail, self._documents)
         if isinstance(made, Unfaxable):
             await self._refuse(lease, row, headers, made)
             return
@@ -113,7 +124,8 @@ class Preparer:
             pages=made.pages,
             cover=cover,
             fates=made.fates,
-            options=asked.kept() | {"paper_size": str(paper)} | _noted(mail),
+            facts=made.facts,
+            options=asked.kept() | {"paper_size": str(paper)} | drawn | _noted(mail),
             send_at=asked.send_at,
             schedule=self._settings.schedule,
             clearance=self._clearance.of(row, Made(made.pages, made.sha256)),
@@ -143,8 +155,16 @@ class Preparer:
     def _paper(self, row: Work, faxes: Sequence[Work], asked: FaxOptions) -> Paper:
         """What the pages are laid out for: all addresses of a mail agree on it (:data:`receive.ANOTHER_PAPER`)."""
         of_address = next((one.options["paper_size"] for one in faxes if "paper_size" in (one.options or ())), None)
-        account = self._settings.faxmax.account(row.account) if self._knows(row.account) else self._settings.faxmax
-        return Paper(of_address or asked.paper or row.options.get("paper_size") or account.paper_size)
+        return Paper(of_address or asked.paper or row.options.get("paper_size") or self._account(row).paper_size)
+
+    def _resolutions(self, row: Work, faxes: Sequence[Work], asked: FaxOptions) -> set[Resolution]:
+        """Those that the faxes of this mail go with."""
+        of_mail = asked.resolution or row.options.get("resolution") or self._account(row).resolution
+        each = {Resolution((one.options or {}).get("resolution") or of_mail) for one in faxes}
+        return each or {Resolution(of_mail)}
+
+    def _account(self, row: Work) -> Account:
+        return self._settings.faxmax.account(row.account) if self._knows(row.account) else self._settings.faxmax
 
     async def _record(
         self, tx: Tx, *, row: Work, listed: Sequence[Listed], prepared: Callable[[Tx], Awaitable[None]]

@@ -124,6 +124,7 @@ class Previewer:
             cover=seen.cover,
             pictures=seen.pictures,
             fates=made.fates,
+            facts=made.facts,
             document_sha256=made.sha256,
         )
         await self._answer(lease, row, headers, preview)

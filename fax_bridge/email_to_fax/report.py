@@ -11,6 +11,7 @@ from fax_bridge.email_to_fax.report_values import Audience, audience, new_mail, 
 from fax_bridge.errors import BridgeError
 from fax_bridge.eventlog import event
 from fax_bridge.fax import FaxState, Language, MessageState, Paper, Resolution, now
+from fax_bridge.mail.page_warnings import page_warnings
 from fax_bridge.mail.reports import Report, report_mail
 from fax_bridge.mail.shown import Shown
 from fax_bridge.mail.words import Words
@@ -84,7 +85,7 @@ class Reporter:
             language=language,
             correction=correction,
             timezone=settings.timezone,
-            notes=notes,
+            notes=(*page_warnings(messages.page_facts_of(row), self._words, language), *notes),
             pictures=pictures,
             document=document,
             unknown_fields=tuple(row.options.get("unknown_fields", ())),

@@ -152,7 +152,8 @@ class Submitter:
         options = mail.options | (row.options or {})  # its own address has the first word
         kind, _, kept_id = row.target.partition("-") if not row.number else ("", "", "")
         paper = Paper(mail.options.get("paper_size") or account.paper_size)  # that its pages are laid out for
-        document, html = mail.pdf, None
+        resolution = Resolution(options.get("resolution") or account.resolution)
+        document, html = await self._drawn(account, mail, resolution, paper), None
         if mail.cover and options.get("cover") not in NO_COVER:
             language, zone = Language(mail.language), self._settings.reports.timezone
             to = told_of(row.number, row.target, self._words, language)
@@ -160,16 +161,16 @@ class Submitter:
             if account.cover == "page":
                 document = await with_cover_page(
                     cover,
-                    mail.pdf,
+                    document,
                     pages=mail.pages,
                     words=self._words,
                     documents=self._documents,
                     paper=paper,
+                    dots=resolution if account.document == "raster" else None,
                 )
             else:
                 html = cover.html(self._words, mail.pages + 1)
         cli = options.get("cli") or account.cli
-        resolution = options.get("resolution") or account.resolution
         return SendRequest(
             request_id=str(uuid4()),
             api_id=row.id,
@@ -183,6 +184,13 @@ class Submitter:
             phone_book=kept_id if kind == TargetKind.BOOK else "",
             contact=kept_id if kind == TargetKind.CONTACT else "",
         )
+
+    async def _drawn(self, account: Account, mail: Any, resolution: Resolution, paper: Paper) -> bytes:
+        """The document, as the dots of its fax where the account wants those and they are not drawn already."""
+        document: bytes = mail.pdf
+        if account.document == "raster" and mail.options.get("rastered") != resolution:
+            return (await self._documents.raster_pdf(document, resolution=resolution, paper=paper)).pdf
+        return document
 
     async def _write(self, lease: Lease, row: Work, attempt: int, outcome: Outcome) -> None:
         await self._store.write(partial(self._record, lease=lease, row=row, attempt=attempt, outcome=outcome))

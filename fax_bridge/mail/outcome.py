@@ -154,7 +154,7 @@ def part_view(fate: Fate, words: Words, shown: Shown, *, made: bool) -> PartView
         f"fate.{kind}",
         first=fate.first_page,
         last=max(fate.first_page, fate.last_page),
-        reason=reason(fate.reason, words, shown.language),
+        reason=_why(fate, words, shown.language),
     )
     return PartView(
         part=line(fate.part, 40),
@@ -179,6 +179,18 @@ def parts_left_out(fates: Sequence[Fate]) -> tuple[list[Fate], list[Fate]]:
         or (fate.kind is FateKind.LEFT_OUT and fate.reason not in _OF_NO_CONSEQUENCE)
     ]
     return missed, [fate for fate in fates if fate not in missed]
+
+
+_NAMED = frozenset({"letters_missing"})
+"""Reasons that help nobody without what stands in their detail."""
+
+
+def _why(fate: Fate, words: Words, language: Language) -> str:
+    """The reason, and what of its pages cannot be read."""
+    detailed = fate.reason in _NAMED and fate.detail
+    why = reason(f"{fate.reason}: {fate.detail}" if detailed else fate.reason, words, language)
+    boxes = reason(f"symbols_missing: {fate.boxes}", words, language) if fate.boxes else ""
+    return "; ".join(filter(None, (why, boxes)))
 
 
 def reason(text: str, words: Words, language: Language) -> str:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from email.message import EmailMessage
 
-from fax_bridge.fax import Fate, Instant, Language, Paper, Resolution
+from fax_bridge.fax import Fate, Instant, Language, PageFacts, Paper, Resolution
 from fax_bridge.mail.frame import alternatives, automatic, framed, parsed
 from fax_bridge.mail.headers import line, mailboxes, message_ids, unstructured
 from fax_bridge.mail.letters import DEFAULT_ZONE
 from fax_bridge.mail.outcome import part_view, reason, told_of
+from fax_bridge.mail.page_warnings import page_warnings
 from fax_bridge.mail.shown import Shown
 from fax_bridge.mail.words import Words
 
@@ -50,6 +51,8 @@ class Preview:
     fates: tuple[Fate, ...] = ()
     original_message_id: str = ""
     references: str = ""
+    facts: tuple[PageFacts, ...] = ()
+    """Of the first pages of the document, in order."""
     document_sha256: str = ""
     language: Language = Language.TR
     timezone: str = DEFAULT_ZONE
@@ -74,6 +77,8 @@ def preview_mail(preview: Preview, words: Words, *, sender: str, message_id: str
         subject=line(preview.subject, 120),
         pages=_pages(preview, words, shown),
         to_send=_to_send(preview, words, shown),
+        duration=_duration(preview, words, shown),
+        warnings=page_warnings(preview.facts, words, preview.language),
         resolution=words.phrase(preview.language, f"resolution.{preview.resolution}"),
         paper=line(preview.paper),
         parts=tuple(part_view(fate, words, shown, made=preview.pages > 0) for fate in preview.fates),
@@ -139,3 +144,11 @@ def _to_send(preview: Preview, words: Words, shown: Shown) -> str:
         return ""
     many = shown.count(len(preview.recipients))
     return words.phrase(shown.language, "preview.in_all", n=shown.count(sheets), recipients=many)
+
+
+def _duration(preview: Preview, words: Words, shown: Shown) -> str:
+    """How long one fax takes on the line, without its cover; empty where that was reckoned of some pages only."""
+    if not preview.facts or len(preview.facts) < preview.pages:
+        return ""
+    minutes = max(1, round(sum(page.seconds for page in preview.facts) / 60))
+    return words.phrase(shown.language, "preview.duration", minutes=shown.count(minutes))

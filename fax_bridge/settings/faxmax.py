@@ -47,6 +47,9 @@ class Account(Section):
     cover: Literal["html", "page"] = "html"
     """``html``: FaxMAX renders our cover; ``page``: it is rendered here as the first page, so that its letters are
     certain, and FaxMAX is sent none."""
+    document: Literal["pdf", "raster"] = "pdf"
+    """``raster``: the pages are drawn here, as the black and white dots of a fax of this resolution, rather than by
+    FaxMAX. What is seen in a preview then is what is sent, dot for dot."""
     superfine: str = "superfine"
     """How ``superfine`` is spelled on the wire; the API page is of two minds."""
     ca_file: Path | None = None

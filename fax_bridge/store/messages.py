@@ -14,6 +14,7 @@ from fax_bridge.fax import (
     FaxState,
     Instant,
     MessageState,
+    PageFacts,
     ResultClass,
     now,
 )
@@ -44,8 +45,8 @@ class Headers:
 
 async def prepared(
     tx: Tx, *, lease: Lease, headers: Headers, pdf: bytes, sha256: str, pages: int, cover: dict[str, str] | None,
-    fates: Sequence[Fate], options: Mapping[str, Any] | None = None, send_at: Instant | None = None,
-    schedule: Schedule = ALWAYS, clearance: Clearance | None = None,
+    fates: Sequence[Fate], facts: Sequence[PageFacts] = (), options: Mapping[str, Any] | None = None,
+    send_at: Instant | None = None, schedule: Schedule = ALWAYS, clearance: Clearance | None = None,
 ) -> None:  # fmt: skip
     """The document is made: its faxes may go, each at its time. ``options`` go over those that are kept, and
     ``send_at``: both for those whose address named none.
@@ -59,6 +60,7 @@ async def prepared(
         tx, lease, due_at=None, state=MessageState.READY, subject=headers.subject, header_message_id=headers.message_id,
         header_references=headers.references, header_auto_submitted=headers.auto_submitted,
         sha256=sha256, pages=pages, cover=cover, fates=[asdict(f) for f in fates],
+        page_facts=[asdict(page) for page in facts],
     )  # fmt: skip
     await tx.conn.execute(insert(document).values(message_id=lease.id, pdf=pdf))
     not_before = await clearance(tx) if clearance else None
@@ -157,6 +159,11 @@ async def faxes_of(conn: AsyncConnection, message_id: str) -> Sequence[Row[Any]]
 
 def fates_of(row: Row[Any]) -> tuple[Fate, ...]:
     return tuple(Fate(**(one | {"kind": FateKind(one["kind"])})) for one in row.fates or ())
+
+
+def page_facts_of(row: Row[Any]) -> tuple[PageFacts, ...]:
+    """Of the first pages; none where there is no document, or an older release made it."""
+    return tuple(PageFacts(**one) for one in row.page_facts or ())
 
 
 async def shown(conn: AsyncConnection, message_id: str) -> Row[Any]:

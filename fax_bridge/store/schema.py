@@ -102,6 +102,7 @@ message = Table(
     Column("header_references", Text, nullable=False, server_default=""),
     Column("cover", JSON),
     Column("fates", JSON),
+    Column("page_facts", JSON),
     Column("pages", Integer, nullable=False, server_default="0"),
     Column("sha256", String(64), nullable=False, server_default=""),
     Column("revision", Integer, nullable=False, server_default="0"),

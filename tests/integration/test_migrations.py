@@ -74,7 +74,8 @@ async def _one(conn: AsyncConnection) -> tuple[object, ...]:
 
 
 async def test_a_fax_under_way_survives_the_upgrade_of_its_database(url: str) -> None:
-    """It can be claimed and handed over, and what its sender asked to be told has moved to where reports look."""
+    """It can be claimed and handed over, and what its sender asked to be told has moved to where reports look; of
+    its pages nothing is known."""
     await _of_the_first_release(url)
     store = await Store.open(url)
     try:
@@ -83,6 +84,8 @@ async def test_a_fax_under_way_survives_the_upgrade_of_its_database(url: str) ->
                 {"cli": "902162222525"}, "HDRS", "Ab",
                 {"902163334455@fax.example.com": {"notify": "NEVER", "orcpt": "rfc822;A+2Bb"}},
             )  # fmt: skip
+        async with store.read() as conn:
+            assert messages.page_facts_of((await conn.execute(select(message))).one()) == ()
         [(lease, row)] = await store.write(
             lambda tx: claim(tx, faxes.SUBMIT, owner="me", lease_ms=60_000, limit=4, lane="default")
         )

@@ -16,7 +16,7 @@ from fax_bridge.documents import build
 from fax_bridge.documents.job import Limits, Task
 from fax_bridge.documents.worker import Built, Documents, PartKind, SourcePart
 from fax_bridge.errors import DocumentRefused
-from fax_bridge.fax import PAPER_POINTS, Paper
+from fax_bridge.fax import PAPER_POINTS, PageFacts, Paper, Resolution
 
 A4 = PAPER_POINTS[Paper.A4]
 LETTERS = "ğüşıöç ĞÜŞİÖÇ"
@@ -27,7 +27,7 @@ LIMITS = Limits(pages=50, image_pixels=20_000_000)
 def built(tmp_path: Path) -> Any:
     """The job itself, without the worker process around it: ``built(*parts, paper=...)``."""
 
-    def run(*parts: SourcePart, paper: Paper = Paper.A4) -> Built:
+    def run(*parts: SourcePart, paper: Paper = Paper.A4, resolution: Resolution = Resolution.FINE) -> Built:
         blobs = [part.data for part in parts]
         described = []
         for index, part in enumerate(parts):
@@ -35,11 +35,20 @@ def built(tmp_path: Path) -> Any:
             for name, picture in part.images.items():
                 images[name] = str(len(blobs))
                 blobs.append(picture)
-            described.append({"kind": part.kind, "data": str(index), "images": images, "decoration": part.decoration})
+            described.append(
+                {
+                    "kind": part.kind,
+                    "data": str(index),
+                    "images": images,
+                    "decoration": part.decoration,
+                    "by_libreoffice": False,
+                }
+            )
         for index, blob in enumerate(blobs):
             (tmp_path / str(index)).write_bytes(blob)
-        pdf, result = build.work(Task(tmp_path, LIMITS), {"parts": described, "paper": paper})
-        return Built(pdf, tuple(result["pages"]), tuple(result["left_out"]))
+        pdf, result = build.work(Task(tmp_path, LIMITS), {"parts": described, "paper": paper, "resolution": resolution})
+        facts = tuple(PageFacts(**page) for page in result["facts"])
+        return Built(pdf, tuple(result["pages"]), tuple(result["left_out"]), tuple(result["boxes"]), facts)
 
     return run
 
