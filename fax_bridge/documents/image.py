@@ -27,7 +27,9 @@ _BELIEVABLE = (60.0, 2400.0)
 _NEARLY = 0.03
 """A scan that differs from the paper by less than this is the sheet itself: it gets no margin."""
 _FINEST = 400.0
-"""Dots per inch on paper beyond which a fax shows nothing more."""
+"""Dots per inch on paper beyond which a fax shows nothing more: its finest lines are 204 across and 391 down."""
+_FINEST_PHOTO = 300.0
+"""The same for what a camera took, whose pixels are no sharper than that; a photo costs by its pixels."""
 _ENOUGH = (3400, 3400)
 """Pixels: A4 at that resolution, in its narrow direction."""
 _WIDEST_INLINE = 1800
@@ -58,7 +60,12 @@ def pdf_of_image(data: bytes, limits: Limits, paper: Paper) -> bytes:
     place, turned = _placed(picture.width, picture.height, PAPER_POINTS[paper])
     image = picture.image.transpose(Image.Transpose.ROTATE_270) if turned else picture.image
     with pikepdf.new() as pdf:
-        add_page(pdf, _no_finer_than_shown(image, place), place, lossy=picture.lossy)
+        add_page(
+            pdf,
+            _no_finer_than_shown(image, place, _FINEST_PHOTO if picture.lossy else _FINEST),
+            place,
+            lossy=picture.lossy,
+        )
         out = io.BytesIO()
         pdf.save(out)
     return out.getvalue()
@@ -149,8 +156,8 @@ def _placed(width: float, height: float, paper: tuple[float, float]) -> tuple[Pl
     return Place(sheet_width, sheet_height, x, y, width, height), turned
 
 
-def _no_finer_than_shown(image: Image.Image, place: Place) -> Image.Image:
-    most = round(place.width / 72 * _FINEST), round(place.height / 72 * _FINEST)
+def _no_finer_than_shown(image: Image.Image, place: Place, finest: float) -> Image.Image:
+    most = round(place.width / 72 * finest), round(place.height / 72 * finest)
     if image.mode == "1" or image.width <= most[0] or image.height <= most[1]:
         return image
-    return image.resize((max(1, most[0]), max(1, most[1])), Image.Resampling.LANCZOS)
+    return image.resize((max(1, most[0]), max(1, most[1])), Image.Resampling.BICUBIC)

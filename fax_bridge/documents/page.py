@@ -81,7 +81,7 @@ def encode_g4(image: Image.Image, *, ink_is_255: bool = False) -> bytes:
 
 def _jpeg(pdf: pikepdf.Pdf, image: Image.Image) -> pikepdf.Stream:
     written = io.BytesIO()
-    image.save(written, "JPEG", quality=_JPEG_QUALITY, optimize=True)
+    image.save(written, "JPEG", quality=_JPEG_QUALITY)
     return pikepdf.Stream(pdf, written.getvalue(), Filter=pikepdf.Name.DCTDecode, BitsPerComponent=8)
 
 
