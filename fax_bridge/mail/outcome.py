@@ -79,11 +79,17 @@ def outcome_key(state: FaxState, result: ResultClass | None) -> str:
     return f"failed.{ResultClass.UNKNOWN if result in (None, ResultClass.DELIVERED) else result}"
 
 
+def told_key(fax: ReportFax) -> str:
+    """The same, told apart by what kept the document from being made: what there is to do about it differs."""
+    if is_an_option(fax):
+        return "failed.option"
+    key = outcome_key(fax.state, fax.result)
+    return "failed.page_limit" if key == "failed.document" and fax.detail.startswith("page_limit") else key
+
+
 def fax_view(fax: ReportFax, words: Words, shown: Shown) -> FaxView:
     language = shown.language
-    key = "failed.option" if is_an_option(fax) else outcome_key(fax.state, fax.result)
-    if key == "failed.document" and fax.detail.startswith("page_limit"):
-        key = "failed.page_limit"
+    key = told_key(fax)
     number = told_of(fax.number, fax.target, words, language)
     told = {
         "number": number,
