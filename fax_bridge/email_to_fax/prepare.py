@@ -27,7 +27,7 @@ from fax_bridge.email_to_fax.preview import Previewer, ShownFax, shown_faxes
 from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.email_to_fax.recipients import listed_of
 from fax_bridge.eventlog import event
-from fax_bridge.fax import Paper, ResultClass, SkipKind, now
+from fax_bridge.fax import Paper, ResultClass, SkipKind, TargetKind, now
 from fax_bridge.mail.words import Words
 from fax_bridge.settings import Settings
 from fax_bridge.store import distribution, intake, messages
@@ -97,7 +97,10 @@ class Preparer:
         if isinstance(made, Unfaxable):
             await self._refuse(lease, row, headers, made)
             return
-        if all(((one.options or {}).get("cover") or of_mail) in NO_COVER for one in faxes):
+        without = [((one.options or {}).get("cover") or of_mail) in NO_COVER for one in faxes]
+        if listed and not any(one.target == TargetKind.LIST for one in faxes):  # no address speaks for them
+            without.append(of_mail in NO_COVER)
+        if all(without):
             made = without_cover(made)
         cover = _cover(replace(mail, subject=headers.subject), made.cover_body, self._template(row.options))
         if row.preview is not None:  # before anything is written: there is never a fax of it

@@ -82,7 +82,7 @@ async def test_address_subject_header_and_sender_have_their_say_in_this_order(ri
     }
     assert {one["params"]["paper_size"] for one in got.values()} == {"letter"}
     assert {one["params"]["cli"] for one in got.values()} == {"902162222526"}
-    assert "Subject of your mail: Sözleşme Number" in report or "Sözleşme ---" in report, report
+    assert "Subject of your mail: Sözleşme Not understood" in report
     assert "[fax:" not in report
     assert "Not understood and not heeded in your mail's header: x-fax-colour." in report
 
@@ -204,7 +204,7 @@ async def test_what_may_be_skipped_is_told_first(rich: Bridge, bridge_mail: Emai
     await rich.send(bridge_mail, "902163333344", sender=RICH)
     report = words(await rich.mail(RICH))
     assert set(await sent(rich)) == {"902163333344"}
-    head, _, tail = report.partition("LEFT OUT OF YOUR FAX:")
+    head, _, tail = report.partition("Parts that are not in the fax:")
     assert "was delivered" in head
     assert "Number:" not in head
     assert tail.index("locked.pdf") < tail.index("plan.dwg") < tail.index("Number:")
@@ -245,3 +245,16 @@ def bridge_mail(note: EmailMessage) -> EmailMessage:
     with_file(note, "page.pdf", pdf_of_pages(1), "application/pdf")
     with_file(note, "locked.pdf", pdf_of_pages(1, password="secret"), "application/pdf")
     return with_file(note, "plan.dwg", b"AC1032\0\0\0\0\1\2\3")
+
+
+async def test_a_list_beside_a_number_without_a_cover_keeps_its_cover(rich: Bridge, note: EmailMessage) -> None:
+    """+nocover was said of one address, and not of the numbers on the list: they get what is written on it."""
+    with_file(note, "page.pdf", pdf_of_pages(1), "application/pdf")
+    with_file(note, "distribution-list.txt", b"902163333355", "text/plain")
+    await rich.send(note, "902163333344+nocover", sender=RICH)
+    assert "2 faxes: 2 delivered." in words(await rich.mail(RICH))
+    got = await sent(rich)
+    assert {phone: "cover_html" in one["params"] for phone, one in got.items()} == {
+        "902163333344": False,
+        "902163333355": True,
+    }
