@@ -47,6 +47,7 @@ REASON_STATUSES = {
     "zip_too_large": "5.3.4",
     "mail_encrypted": "5.7.5",
     "page_limit": "5.3.4",
+    "page_quota": "5.3.4",
     "recipient_limit": "5.7.1",
     "fax_limit": "5.7.1",
     "cli_not_allowed": "5.7.1",

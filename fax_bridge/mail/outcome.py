@@ -33,6 +33,9 @@ OPTION_REASONS = frozenset(
 )  # fmt: skip
 """Reasons of :class:`fax_bridge.email_to_fax.options.OptionFault`."""
 
+OF_PAGES = frozenset({"page_limit", "page_quota"})
+"""Reasons with an advice of their own: more pages than a sender's fax may have, or than may be faxed in a time."""
+
 SAID_BY_US = frozenset({FaxState.CANCELLED, FaxState.UNCERTAIN})
 """Ends whose ``detail`` is ours too: nothing that FaxMAX said was readable."""
 
@@ -83,8 +86,10 @@ def told_key(fax: ReportFax) -> str:
     """The same, told apart by what kept the document from being made: what there is to do about it differs."""
     if is_an_option(fax):
         return "failed.option"
-    key = outcome_key(fax.state, fax.result)
-    return "failed.page_limit" if key == "failed.document" and fax.detail.startswith("page_limit") else key
+    reason = fax.detail.partition(": ")[0]
+    if fax.result is ResultClass.DOCUMENT and fax.state is FaxState.FAILED and reason in OF_PAGES:
+        return f"failed.{reason}"
+    return outcome_key(fax.state, fax.result)
 
 
 def fax_view(fax: ReportFax, words: Words, shown: Shown) -> FaxView:
