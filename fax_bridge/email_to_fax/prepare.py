@@ -18,6 +18,7 @@ from fax_bridge.email_to_fax.options import (
     OptionFault,
     bare_subject,
     clock_of,
+    cover_of_document,
     cover_policy,
     read_header,
     read_subject,
@@ -90,14 +91,14 @@ class Preparer:
             replace(mail, subject=headers.subject),
             self._documents,
             paper=paper,
-            cover=self._cover_rule(of_mail),
+            cover=self._cover_rule(cover_of_document((_cover_asked(one) for one in faxes), of_mail)),
             skip=[SkipKind(kind) for kind in row.options.get("skip", ())],
             max_pages=int(row.options.get("max_pages", 0)),
         )
         if isinstance(made, Unfaxable):
             await self._refuse(lease, row, headers, made)
             return
-        without = [((one.options or {}).get("cover") or of_mail) in NO_COVER for one in faxes]
+        without = [(_cover_asked(one) or of_mail) in NO_COVER for one in faxes]
         if listed and not any(one.target == TargetKind.LIST for one in faxes):  # no address speaks for them
             without.append(of_mail in NO_COVER)
         if all(without):
@@ -190,6 +191,12 @@ class Preparer:
 
     def _knows(self, account: str) -> bool:
         return account in self._settings.faxmax.account_names
+
+
+def _cover_asked(one: Any) -> str | None:
+    """By the address of a fax."""
+    asked: str | None = (one.options or {}).get("cover")
+    return asked
 
 
 def _noted(mail: ReadMail) -> dict[str, list[str]]:

@@ -258,3 +258,28 @@ async def test_a_list_beside_a_number_without_a_cover_keeps_its_cover(rich: Brid
         "902163333344": False,
         "902163333355": True,
     }
+
+
+async def test_an_address_can_ask_for_the_cover_that_the_settings_do_not_have(
+    tmp_path: Path, note: EmailMessage
+) -> None:
+    """+cover under ``policy = "never"``: it is not passed over in silence; another wish in the same mail is refused."""
+    with_file(note, "page.pdf", pdf_of_pages(1), "application/pdf")
+    async with bridge_in(tmp_path, more='[cover]\npolicy = "never"\n' + MORE) as bridge:
+        await bridge.send(note, "902163333344+cover", "902163333355+nocover", sender=RICH)
+        await bridge.mail(RICH)
+        got = await sent(bridge)
+        assert {phone: "cover_html" in one["params"] for phone, one in got.items()} == {
+            "902163333344": True,
+            "902163333355": False,
+        }
+
+        def refused() -> tuple[int, bytes]:
+            with smtplib.SMTP("127.0.0.1", bridge.smtp_port, timeout=10) as smtp:
+                smtp.ehlo()
+                smtp.mail(RICH)
+                smtp.rcpt("902163333344+cover@fax.example.com")
+                return smtp.rcpt("902163333355+cover=never@fax.example.com")
+
+        code, reply = await asyncio.to_thread(refused)
+        assert (code, reply[:5]) == (550, b"5.1.4")
