@@ -184,11 +184,12 @@ async def test_a_list_address_takes_its_numbers_and_options(rich: Bridge, note: 
 
 async def test_a_wrong_line_refuses_the_whole_mail_and_is_named(rich: Bridge, note: EmailMessage) -> None:
     """All numbers or none, the RCPT's too."""
-    data = b"902163333344\n12\n902163333355+fine\n"
+    data = b"902163333344\n12\n902163333355+fine\npreview+902163333377\n"
     await rich.send(with_file(note, "distribution-list.txt", data, "text/plain"), "902163333366", sender=RICH)
     report = words(await rich.mail(RICH))
     assert 'distribution-list.txt 2: "12" is not a telephone number' in report
     assert "distribution-list.txt 3: a list holds numbers only" in report
+    assert "distribution-list.txt 4: a list holds numbers only" in report
     assert await sent(rich) == {}
 
 
