@@ -22,6 +22,7 @@ from fax_bridge.email_to_fax.options import (
     FaxOptions,
     LocalPart,
     OptionFault,
+    cover_of_document,
     cover_policy,
     read_address,
     read_header,
@@ -90,11 +91,12 @@ async def explain_with(
         asked = of_subject.over(read_header(mail.fax_fields, _clock()))
         mail, lists = divided(replace(mail, subject=subject))
         recipients += [_recipient(line.text, region) for part in lists for line in lines_of(part.data)]
-        rule = CoverRule(cover_policy(asked.cover, CoverPolicy.WITH_TEXT))
+        covers = [one["options"].get("cover") for one in recipients]
+        rule = CoverRule(cover_policy(cover_of_document(covers, asked.cover), CoverPolicy.WITH_TEXT))
         resolution = asked.resolution or Resolution.FINE
         paper = _paper(recipients, asked)
         made = await prepare(mail, documents, paper=paper, resolution=resolution, cover=rule)
-        if isinstance(made, Prepared) and asked.cover in NO_COVER:
+        if isinstance(made, Prepared) and all((one or asked.cover) in NO_COVER for one in covers or [None]):
             made = without_cover(made)
     except OptionFault as fault:
         made = Unfaxable(fault.reason, fault.written, ())

@@ -11,16 +11,16 @@ from functools import partial
 from fax_bridge.email_to_fax.quotas import Quotas
 from fax_bridge.fax import Instant, Language, now
 from fax_bridge.mail.compose import Alert, alert_mail
+from fax_bridge.mail.outcome import told_of
 from fax_bridge.mail.shown import Shown
 from fax_bridge.mail.words import Words
-from fax_bridge.numbers import shown
 from fax_bridge.settings import Settings
 from fax_bridge.store import audit, duplicates, faxes, messages, outbox, quota
 from fax_bridge.store.quota import Levels, OverLimit
 from fax_bridge.store.tx import Tx
 from fax_bridge.store.worker import Work
 
-PAGE_LIMIT, FAX_LIMIT = "page_limit", "fax_limit"
+PAGE_QUOTA, FAX_LIMIT = "page_quota", "fax_limit"
 """The reasons' words, in the tables of ``templates/email``."""
 
 TOLD_AFTER_MS = 600_000
@@ -65,7 +65,7 @@ class Clearance:
         try:
             ready_at = levels.reserve([(one.limit, one.units(numbers) * made.pages) for one in charges])
         except OverLimit as over:
-            raise NotCleared(PAGE_LIMIT, f"{made.pages * len(numbers)} / {over.limit.most}") from None
+            raise NotCleared(PAGE_QUOTA, f"{made.pages * len(numbers)} / {over.limit.most}") from None
         await levels.write(tx)
         if ready_at <= now():
             return None
@@ -84,16 +84,16 @@ class Clearance:
         until = now() + int(self._settings.faxmax.held_for * 1000)
         language = Language(row.language)
         told = Shown(language, self._settings.reports.timezone)
-        for fax_id, (number, before, at) in found.items():
-            await faxes.held_as(tx, fax_id, until=until, note=f"held: the same document as {before}")
-            values = {"fax": fax_id, "number": shown(number), "before": before, "at": told.when(at),
+        for fax_id, before in found.items():
+            await faxes.held_as(tx, fax_id, until=until, note=f"held: the same document as {before.fax_id}")
+            to = told_of(before.number, before.target, self._words, language)
+            values = {"fax": fax_id, "number": to, "before": before.fax_id, "at": told.when(before.accepted_at),
                       "until": told.when(until)}  # fmt: skip
             await outbox.put(tx, self._notice(row, f"held-{fax_id}", "duplicate_held", language, values))
             keep = int(self._settings.retention.audit * 1000)
             right = "duplicates.within"
-            await audit.record(
-                tx, audit.Line("held", "fax-bridge", right, fax_id, keep, (number,), made.sha256, before)
-            )
+            line = audit.Line("held", "fax-bridge", right, fax_id, keep, (before.number,), made.sha256, before.fax_id)
+            await audit.record(tx, line)
 
     def _notice(
         self, row: Work, outbox_id: str, subject: str, language: Language, values: dict[str, str]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from fax_bridge.email_to_fax.report_values import audience, dsn_of, is_silent, new_mail, status_of, wishes_of
+from fax_bridge.email_to_fax.report_values import asked_of, audience, dsn_of, is_silent, new_mail, status_of, wishes_of
 from fax_bridge.fax import FAX_ENDS, FaxState, Instant, Language, MessageState, NoticeKind, now
 from fax_bridge.faxmax.promises import promises_of
 from fax_bridge.mail.reports import Notice, OpenFax, ReportFax, notice_mail
@@ -67,9 +67,9 @@ class Notifier:
                 return None
             failed = heard.faxes
             open_faxes = [
-                self._open(message, one, seen)
+                self._open(message, one, [address for address in seen if address])
                 for one in waiting
-                if (seen := [a for a in one.recipients if is_shown(FaxState.FAILED, dsn_of(one, a), wishes.outcomes)])
+                if (seen := [a for a, dsn in asked_of(one).items() if is_shown(FaxState.FAILED, dsn, wishes.outcomes)])
             ]
         else:
             # The mail asked for it, so it is for machines too; with the header only, for nothing failed.
@@ -114,6 +114,7 @@ class Notifier:
             state=FaxState(fax.state),
             known_by=self._known_by(message, fax),
             detail=fax.detail,
+            target=fax.target,
             dsn={address: dsn_of(fax, address) for address in recipients},
         )
 

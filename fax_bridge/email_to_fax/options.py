@@ -67,6 +67,12 @@ def cover_policy(asked: str | None, default: CoverPolicy) -> CoverPolicy:
     return CoverPolicy.ALWAYS if asked == "on" else CoverPolicy(asked)
 
 
+def cover_of_document(of_addresses: Iterable[str | None], of_mail: str | None) -> str | None:
+    """What the pages are made for. A text is on the cover or among the pages, for all recipients alike: an address that
+    asks for a cover, or names a policy, is heard for the whole mail. ``off`` takes the cover from its own fax only."""
+    return next((one for one in of_addresses if one and one not in NO_COVER), of_mail)
+
+
 _OPTIONS: Mapping[str, Option] = {
     "at": SEND_AT,
     "res": RESOLUTION,

@@ -18,6 +18,7 @@ from fax_bridge.email_to_fax.options import (
     OptionFault,
     bare_subject,
     clock_of,
+    cover_of_document,
     cover_policy,
     read_header,
     read_subject,
@@ -28,7 +29,7 @@ from fax_bridge.email_to_fax.raster import rastered
 from fax_bridge.email_to_fax.read import read_mail
 from fax_bridge.email_to_fax.recipients import listed_of
 from fax_bridge.eventlog import event
-from fax_bridge.fax import Paper, Resolution, ResultClass, SkipKind, now
+from fax_bridge.fax import Paper, Resolution, ResultClass, SkipKind, TargetKind, now
 from fax_bridge.mail.words import Words
 from fax_bridge.settings import Account, Settings
 from fax_bridge.store import distribution, intake, messages
@@ -94,7 +95,7 @@ class Preparer:
             self._documents,
             paper=paper,
             resolution=resolution,
-            cover=self._cover_rule(of_mail),
+            cover=self._cover_rule(cover_of_document((_cover_asked(one) for one in faxes), of_mail)),
             skip=[SkipKind(kind) for kind in row.options.get("skip", ())],
             max_pages=int(row.options.get("max_pages", 0)),
         )
@@ -108,7 +109,10 @@ class Preparer:
         if isinstance(made, Unfaxable):
             await self._refuse(lease, row, headers, made)
             return
-        if all(((one.options or {}).get("cover") or of_mail) in NO_COVER for one in faxes):
+        without = [(_cover_asked(one) or of_mail) in NO_COVER for one in faxes]
+        if listed and not any(one.target == TargetKind.LIST for one in faxes):  # no address speaks for them
+            without.append(of_mail in NO_COVER)
+        if all(without):
             made = without_cover(made)
         cover = _cover(replace(mail, subject=headers.subject), made.cover_body, self._template(row.options))
         if row.preview is not None:  # before anything is written: there is never a fax of it
@@ -207,6 +211,12 @@ class Preparer:
 
     def _knows(self, account: str) -> bool:
         return account in self._settings.faxmax.account_names
+
+
+def _cover_asked(one: Any) -> str | None:
+    """By the address of a fax."""
+    asked: str | None = (one.options or {}).get("cover")
+    return asked
 
 
 def _noted(mail: ReadMail) -> dict[str, list[str]]:

@@ -5,14 +5,14 @@ goes into the outbox in the commit that ends the message, so that it is sent onc
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from fax_bridge.documents.worker import Documents
 from fax_bridge.email_to_fax.cover import Cover
 from fax_bridge.email_to_fax.document import Prepared, Unfaxable
-from fax_bridge.email_to_fax.options import FaxOptions
+from fax_bridge.email_to_fax.options import NO_COVER, FaxOptions
 from fax_bridge.errors import DocumentRefused
 from fax_bridge.eventlog import event
 from fax_bridge.fax import Instant, Language, Paper, Resolution, TargetKind, now
@@ -45,8 +45,9 @@ class ShownFax:
 def shown_faxes(faxes: Sequence[ShownFax], listed: Sequence[Listed]) -> list[ShownFax]:
     """Those of the addresses, and those of an attached list, which stand for the address that asked for it."""
     addressed = [one for one in faxes if one.target != TargetKind.LIST]
+    asking = next((one for one in faxes if one.target == TargetKind.LIST), ShownFax("", "", (), {}, None))
     known = {one.number for one in addressed}
-    return addressed + [ShownFax(one.number, "", (), {}, None) for one in listed if one.number not in known]
+    return addressed + [replace(asking, number=one.number, target="") for one in listed if one.number not in known]
 
 
 PICTURES = 3
@@ -110,7 +111,10 @@ class Previewer:
         paper: Paper,
     ) -> None:
         """Answer with the fax. ``asked``: what holds for the recipients whose address asks for nothing."""
-        page = self._cover(row, to[0], made, cover) if cover is not None and to else None
+        covered = [
+            one for one in to if (one.options.get("cover") or asked.cover or row.options.get("cover")) not in NO_COVER
+        ]
+        page = self._cover(row, covered[0], made, cover) if cover is not None and covered else None
         seen = await drawn(self._documents, pdf=made.pdf, pages=min(made.pages, PICTURES), cover=page, paper=paper)
         preview = self._preview(
             row,
@@ -119,7 +123,7 @@ class Previewer:
             asked,
             paper=paper,
             pages=made.pages,
-            covered=cover is not None,
+            covered=covered if cover is not None else (),
             pdf=made.pdf,
             cover=seen.cover,
             pictures=seen.pictures,
@@ -139,7 +143,13 @@ class Previewer:
         event("document", lease.id, preview=True, refused=made.reason)
 
     def _preview(
-        self, row: Work, headers: messages.Headers, to: Sequence[ShownFax], asked: FaxOptions, **made: Any
+        self,
+        row: Work,
+        headers: messages.Headers,
+        to: Sequence[ShownFax],
+        asked: FaxOptions,
+        covered: Sequence[ShownFax] = (),
+        **made: Any,
     ) -> Preview:
         of_address = next((one.options["resolution"] for one in to if "resolution" in one.options), None)
         of_sender = row.options.get("resolution") or self._account(row).resolution
@@ -148,8 +158,12 @@ class Previewer:
             to=row.mail_from,
             subject=headers.subject,
             recipients=tuple(
-                PreviewRecipient(one.number, one.recipients, one.send_at or asked.send_at, one.target) for one in to
+                PreviewRecipient(
+                    one.number, one.recipients, one.send_at or asked.send_at, one.target, covered=one in covered
+                )
+                for one in to
             ),
+            covered=bool(covered),
             resolution=Resolution(of_address or asked.resolution or of_sender),
             original_message_id=headers.message_id,
             references=headers.references,
@@ -159,7 +173,7 @@ class Previewer:
         )
 
     def _cover(self, row: Work, first: ShownFax, made: Prepared, cover: dict[str, str]) -> str:
-        """The one that the first recipient would get; the others' differ in the number."""
+        """The one that this recipient would get; the others' differ in the number."""
         language = Language(row.language)
         to = told_of(first.number, first.target, self._words, language)
         return Cover(cover, to, row.accepted_at, language, self._settings.reports.timezone).html(

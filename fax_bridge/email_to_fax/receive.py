@@ -31,6 +31,7 @@ from fax_bridge.email_to_fax.admit import (
 from fax_bridge.email_to_fax.grants import granted, numbers_to_show
 from fax_bridge.email_to_fax.incoming import LOCAL_ERROR, Incoming, reason_of
 from fax_bridge.email_to_fax.logins import Logins
+from fax_bridge.email_to_fax.options import NO_COVER
 from fax_bridge.email_to_fax.proof import Prover
 from fax_bridge.email_to_fax.smtp_connection import SHUTTING_DOWN, Connection
 from fax_bridge.email_to_fax.smtp_limits import Room, Sessions
@@ -63,6 +64,11 @@ ANOTHER_PAPER = Refusal(
     "send the fax on other paper in a mail of its own"
 )
 """The pages are laid out for their paper, so another one is another document, with a report of its own."""
+
+ANOTHER_COVER = Refusal(
+    "550 5.1.4 this mail has another recipient with another wish for the cover; send the fax in a mail of its own"
+)
+"""A text stands on the cover or among the pages, which are the same for all."""
 
 FAX_OR_PREVIEW = Refusal(
     "550 5.1.4 a mail is faxed or previewed, not both; send the one for this address in a mail of its own"
@@ -395,6 +401,8 @@ def _beside(recipients: Sequence[Recipient], to: Destination) -> Destination | R
             return ASKED_OTHERWISE
         if one.options.paper != to.options.paper:
             return ANOTHER_PAPER
+        if len({one.options.cover, to.options.cover} - {None, *NO_COVER}) > 1:
+            return ANOTHER_COVER
         if one.preview != to.preview:
             return FAX_OR_PREVIEW
     return to

@@ -48,13 +48,19 @@ def audience(row: Work, faxes: Sequence[Work], wishes: ReportWishes, *, correcti
     told = asked = False
     for one in faxes:
         state = FaxState(one.state)
-        dsn = {address: dsn_of(one, address) for address in one.recipients}
+        dsn = asked_of(one)
         seen = tuple(a for a in dsn if is_shown(state, dsn[a], wishes.outcomes, correction=correction))
         told |= any(is_told(state, dsn[a], wishes.outcomes, correction=correction) for a in seen)
         asked |= any(dsn[a].notify for a in seen)
         if seen:
-            shown.append(report_fax(one, seen, {address: dsn[address] for address in seen}))
+            shown.append(report_fax(one, tuple(filter(None, seen)), {address: dsn[address] for address in seen}))
     return Audience(tuple(shown), told and not is_silent(row), asked)
+
+
+def asked_of(fax: Work) -> dict[str, RcptDsn]:
+    """By RCPT address, what was asked to be told of it. A number of an attached list has none: nothing was asked of it,
+    under the empty address, so that the settings say whether it is told."""
+    return {address: dsn_of(fax, address) for address in fax.recipients or ("",)}
 
 
 def dsn_of(fax: Work, address: str) -> RcptDsn:

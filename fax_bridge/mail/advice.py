@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fax_bridge import numbers
 from fax_bridge.fax import FaxState
 from fax_bridge.mail.headers import line
 from fax_bridge.mail.letters import OpenFax, ReportFax
-from fax_bridge.mail.outcome import is_an_option, outcome_key
+from fax_bridge.mail.outcome import told_key, told_of
 from fax_bridge.mail.shown import Shown
 from fax_bridge.mail.words import Words
 
@@ -39,11 +38,10 @@ def advice(faxes: Sequence[ReportFax], words: Words, shown: Shown) -> list[Advic
     alike: dict[str, list[ReportFax]] = {}
     for fax in faxes:
         if fax.state is not FaxState.DELIVERED:
-            key = "failed.option" if is_an_option(fax) else outcome_key(fax.state, fax.result)
-            alike.setdefault(key, []).append(fax)
+            alike.setdefault(told_key(fax), []).append(fax)
     found = []
     for key, these in alike.items():
-        numbered = [numbers.shown(fax.number) for fax in these]
+        numbered = [told_of(fax.number, fax.target, words, shown.language) for fax in these]
         told = {
             "number": _some(numbered),
             "address": _some([line(fax.recipients[0], 320) if fax.recipients else fax.number for fax in these]),
@@ -66,7 +64,7 @@ def _some(names: Sequence[str]) -> str:
 
 def open_view(fax: OpenFax, words: Words, shown: Shown) -> OpenView:
     return OpenView(
-        number=numbers.shown(fax.number),
+        number=told_of(fax.number, fax.target, words, shown.language),
         recipients=", ".join(line(recipient, 320) for recipient in fax.recipients),
         where=words.phrase(shown.language, f"open.{fax.state}"),
         said_by_faxmax=line(fax.detail, 300) if fax.state is FaxState.SUBMITTED else "",

@@ -47,6 +47,7 @@ REASON_STATUSES = {
     "zip_too_large": "5.3.4",
     "mail_encrypted": "5.7.5",
     "page_limit": "5.3.4",
+    "page_quota": "5.3.4",
     "recipient_limit": "5.7.1",
     "fax_limit": "5.7.1",
     "cli_not_allowed": "5.7.1",
@@ -58,6 +59,7 @@ OURS = frozenset({ResultClass.DOCUMENT, ResultClass.EXPIRED, ResultClass.CANCELL
 """Failures that FaxMAX had no part in: the diagnostic code is one of ours."""
 
 _ENCODED = re.compile(r"\+([0-9A-F]{2})")
+_MANY = re.compile(r'"?(?:list|(?:book|contact)-[\w-]+)[+@"]', re.IGNORECASE)
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]+")
 _LONGEST = 900
 """Letters of a field; a line may have 998 (RFC 5322 §2.1.1)."""
@@ -99,7 +101,11 @@ def status_fields(
 ) -> bytes:
     """The ``message/delivery-status``: a group of fields of the mail, and one of each recipient (RFC 3464 §2.1)."""
     groups = [_per_message(status, accepted_at, shown)]
-    groups += [_per_recipient(fax, recipient, shown) for fax in faxes for recipient in fax.recipients]
+    groups += [
+        _per_recipient(fax, recipient, shown)
+        for fax in faxes
+        for recipient in fax.recipients or (f"{fax.number}@{status.mta}",)  # of an attached list
+    ]
     return "\r\n".join("".join(f"{one}\r\n" for one in group if one) for group in groups).encode("ascii")
 
 
@@ -150,10 +156,12 @@ def _late(fax: OpenFax, recipient: str, shown: Shown) -> list[str]:
 
 
 def _whom(fax: ReportFax | OpenFax, recipient: str) -> list[str]:
-    """``Original-Recipient`` only where the sender named one, with its type; ``Final-Recipient`` as RCPT had it."""
+    """``Original-Recipient`` only where the sender named one, with its type; ``Final-Recipient`` as RCPT had it, but of
+    an address that means many (``list@``, ``book-7@``) each of its numbers, or they could not be told apart."""
     kind, _, original = fax.dsn.get(recipient, RcptDsn()).orcpt.partition(";")
     named = bool(_ADDRESS_TYPE.fullmatch(kind)) and bool(original)
-    address = recipient if _is_printable(recipient) else f"{fax.number}@{recipient.rpartition('@')[2]}"
+    is_own = _is_printable(recipient) and not (fax.number and _MANY.match(recipient))
+    address = recipient if is_own else f"{fax.number}@{recipient.rpartition('@')[2]}"
     return [
         _field("Original-Recipient", f"{kind}; {_decoded(original)}" if named else ""),
         _field("Final-Recipient", f"rfc822; {_printable(address)}"),

@@ -14,7 +14,8 @@ DEFAULT_ZONE = "Europe/Istanbul"
 @dataclass(frozen=True, slots=True)
 class ReportFax:
     """One fax of a report. ``number`` and the two page counts are as FaxMAX has them: E.164 digits, and
-    ``None`` for what it never said. ``detail`` is FaxMAX's own text, or a reason word of ours.
+    ``None`` for what it never said. ``detail`` is FaxMAX's own text, or a reason word of ours. ``recipients`` are the
+    addresses that mean it; a number of an attached list has none.
     """
 
     fax_id: str
@@ -49,6 +50,8 @@ class OpenFax:
     """When its end is known at the latest."""
     detail: str = ""
     """What FaxMAX said last, if anything."""
+    target: str = ""
+    """Where ``number`` is empty, as above."""
     dsn: Mapping[str, RcptDsn] = field(default_factory=dict)
 
 

@@ -33,6 +33,9 @@ OPTION_REASONS = frozenset(
 )  # fmt: skip
 """Reasons of :class:`fax_bridge.email_to_fax.options.OptionFault`."""
 
+OF_PAGES = frozenset({"page_limit", "page_quota"})
+"""Reasons with an advice of their own: more pages than a sender's fax may have, or than may be faxed in a time."""
+
 SAID_BY_US = frozenset({FaxState.CANCELLED, FaxState.UNCERTAIN})
 """Ends whose ``detail`` is ours too: nothing that FaxMAX said was readable."""
 
@@ -79,11 +82,19 @@ def outcome_key(state: FaxState, result: ResultClass | None) -> str:
     return f"failed.{ResultClass.UNKNOWN if result in (None, ResultClass.DELIVERED) else result}"
 
 
+def told_key(fax: ReportFax) -> str:
+    """The same, told apart by what kept the document from being made: what there is to do about it differs."""
+    if is_an_option(fax):
+        return "failed.option"
+    reason = fax.detail.partition(": ")[0]
+    if fax.result is ResultClass.DOCUMENT and fax.state is FaxState.FAILED and reason in OF_PAGES:
+        return f"failed.{reason}"
+    return outcome_key(fax.state, fax.result)
+
+
 def fax_view(fax: ReportFax, words: Words, shown: Shown) -> FaxView:
     language = shown.language
-    key = "failed.option" if is_an_option(fax) else outcome_key(fax.state, fax.result)
-    if key == "failed.document" and fax.detail.startswith("page_limit"):
-        key = "failed.page_limit"
+    key = told_key(fax)
     number = told_of(fax.number, fax.target, words, language)
     told = {
         "number": number,

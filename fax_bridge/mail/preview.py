@@ -25,6 +25,8 @@ class PreviewRecipient:
     send_at: Instant | None = None
     target: str = ""
     """Where there is no number (:class:`fax_bridge.fax.TargetKind`)."""
+    covered: bool = True
+    """Whether it gets the cover, where the fax has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +125,15 @@ def _recipients(preview: Preview, words: Words, shown: Shown) -> list[dict[str, 
     return [
         {
             "number": told_of(one.number, one.target, words, shown.language),
-            "addresses": ", ".join(line(address, 320) for address in one.recipients),
+            "addresses": ", ".join([*(line(address, 320) for address in one.recipients), *_bare(preview, one, words)]),
             "send_at": shown.when(one.send_at),
         }
         for one in preview.recipients
     ]
+
+
+def _bare(preview: Preview, one: PreviewRecipient, words: Words) -> list[str]:
+    return [words.phrase(preview.language, "preview.without")] if preview.covered and not one.covered else []
 
 
 def _pages(preview: Preview, words: Words, shown: Shown) -> str:
@@ -139,7 +145,8 @@ def _pages(preview: Preview, words: Words, shown: Shown) -> str:
 
 def _to_send(preview: Preview, words: Words, shown: Shown) -> str:
     """Sheets over all recipients, which is what a fax costs; empty where that is the same as the pages."""
-    sheets = (preview.pages + preview.covered) * len(preview.recipients)
+    covers = sum(one.covered for one in preview.recipients) if preview.covered else 0
+    sheets = preview.pages * len(preview.recipients) + covers
     if not preview.pages or len(preview.recipients) < 2:
         return ""
     many = shown.count(len(preview.recipients))

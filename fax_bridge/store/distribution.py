@@ -30,12 +30,14 @@ async def add(tx: Tx, *, message_id: str, listed: Sequence[Listed], window: int)
     """A fax for each number that the mail does not go to already.
 
     ``window``: milliseconds within which another copy of the mail that went to the number counts. The fax to ``list@``,
-    where there is one, becomes that of the first number; with none left for it, it ends.
+    where there is one, becomes that of the first number; with none left for it, it ends. In a database that was
+    restored the mail's faxes are held, for they may have gone out since: then so are these.
     """
     of_this = select(fax).where(fax.c.message_id == message_id).order_by(fax.c.id).with_for_update()
     rows = (await tx.conn.execute(of_this)).all()
     asking = next((row for row in rows if row.target == TargetKind.LIST), None)
-    if asking is not None and asking.state != FaxState.QUEUED:
+    held = next((row for row in rows if row.state == FaxState.HELD), None)
+    if asking is not None and asking.state not in (FaxState.QUEUED, FaxState.HELD):
         return  # a person took it back
     numbers = {row.number: row for row in rows if row.number}
     fresh = [one for one in listed if one.number not in numbers]
@@ -48,7 +50,7 @@ async def add(tx: Tx, *, message_id: str, listed: Sequence[Listed], window: int)
             await _end(tx, asking)
         else:
             await _merge(tx, asking, next(numbers[one.number] for one in listed if one.number in numbers))
-    await _insert(tx, asking or rows[0], fresh, asked=asking is not None)
+    await _insert(tx, asking or rows[0], fresh, asked=asking is not None, held=held)
 
 
 async def _sent_elsewhere(tx: Tx, message_id: str, listed: Sequence[Listed], since: Instant) -> set[str]:
@@ -64,7 +66,7 @@ async def _sent_elsewhere(tx: Tx, message_id: str, listed: Sequence[Listed], sin
 async def _take(tx: Tx, asking: Row[Any], one: Listed) -> None:
     values = {"number": one.number, "target": "", "repeat_key": one.repeat_key}
     await tx.conn.execute(update(fax).where(fax.c.id == asking.id).values(**values))
-    await _note(tx, asking.id, FaxState.QUEUED, f"the first of the list: +{one.number}")
+    await _note(tx, asking.id, FaxState(asking.state), f"the first of the list: +{one.number}")
 
 
 async def _end(tx: Tx, asking: Row[Any]) -> None:
@@ -82,10 +84,12 @@ async def _merge(tx: Tx, asking: Row[Any], other: Row[Any]) -> None:
     await tx.conn.execute(delete(fax).where(fax.c.id == asking.id))
 
 
-async def _insert(tx: Tx, beside: Row[Any], listed: Sequence[Listed], *, asked: bool) -> None:
-    """``asked``: by an address, ``list@``, whose options and wishes hold for each of them."""
+async def _insert(tx: Tx, beside: Row[Any], listed: Sequence[Listed], *, asked: bool, held: Row[Any] | None) -> None:
+    """``asked``: by an address, ``list@``, whose options and wishes hold for each of them. ``held``: they wait for a
+    person as this one does."""
     if not listed:
         return
+    state, due_at = (FaxState.HELD, held.due_at) if held is not None else (FaxState.QUEUED, None)
     own: Mapping[str, Any] = {
         "recipients": beside.recipients if asked else [], "dsn": beside.dsn if asked else None,
         "options": beside.options if asked else None, "send_at": beside.send_at if asked else None,
@@ -95,14 +99,14 @@ async def _insert(tx: Tx, beside: Row[Any], listed: Sequence[Listed], *, asked: 
         [
             {
                 "id": one.id, "message_id": beside.message_id, "account": beside.account, "number": one.number,
-                "state": FaxState.QUEUED, "accepted_at": beside.accepted_at, "give_up_at": beside.give_up_at,
+                "state": state, "due_at": due_at, "accepted_at": beside.accepted_at, "give_up_at": beside.give_up_at,
                 "repeat_key": one.repeat_key, **own,
             }
             for one in listed
         ],
     )  # fmt: skip
     for one in listed:
-        await _note(tx, one.id, FaxState.QUEUED, "from the list that is attached")
+        await _note(tx, one.id, state, "from the list that is attached")
 
 
 async def _note(tx: Tx, fax_id: str, state: FaxState, note: str) -> None:

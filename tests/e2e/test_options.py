@@ -82,8 +82,7 @@ async def test_address_subject_header_and_sender_have_their_say_in_this_order(ri
     }
     assert {one["params"]["paper_size"] for one in got.values()} == {"letter"}
     assert {one["params"]["cli"] for one in got.values()} == {"902162222526"}
-    assert "Subject of your mail: Sözleşme " in report
-    assert "[fax" not in report
+    assert "Subject of your mail: Sözleşme Not understood" in report
     assert "[fax:" not in report
     assert "Not understood and not heeded in your mail's header: x-fax-colour." in report
 
@@ -185,11 +184,12 @@ async def test_a_list_address_takes_its_numbers_and_options(rich: Bridge, note: 
 
 async def test_a_wrong_line_refuses_the_whole_mail_and_is_named(rich: Bridge, note: EmailMessage) -> None:
     """All numbers or none, the RCPT's too."""
-    data = b"902163333344\n12\n902163333355+fine\n"
+    data = b"902163333344\n12\n902163333355+fine\npreview+902163333377\n"
     await rich.send(with_file(note, "distribution-list.txt", data, "text/plain"), "902163333366", sender=RICH)
     report = words(await rich.mail(RICH))
     assert 'distribution-list.txt 2: "12" is not a telephone number' in report
     assert "distribution-list.txt 3: a list holds numbers only" in report
+    assert "distribution-list.txt 4: a list holds numbers only" in report
     assert await sent(rich) == {}
 
 
@@ -205,7 +205,7 @@ async def test_what_may_be_skipped_is_told_first(rich: Bridge, bridge_mail: Emai
     await rich.send(bridge_mail, "902163333344", sender=RICH)
     report = words(await rich.mail(RICH))
     assert set(await sent(rich)) == {"902163333344"}
-    head, _, tail = report.partition("Parts that are not in the fax")
+    head, _, tail = report.partition("Parts that are not in the fax:")
     assert "was delivered" in head
     assert "Number:" not in head
     assert tail.index("locked.pdf") < tail.index("plan.dwg") < tail.index("Number:")
@@ -246,3 +246,41 @@ def bridge_mail(note: EmailMessage) -> EmailMessage:
     with_file(note, "page.pdf", pdf_of_pages(1), "application/pdf")
     with_file(note, "locked.pdf", pdf_of_pages(1, password="secret"), "application/pdf")
     return with_file(note, "plan.dwg", b"AC1032\0\0\0\0\1\2\3")
+
+
+async def test_a_list_beside_a_number_without_a_cover_keeps_its_cover(rich: Bridge, note: EmailMessage) -> None:
+    """+nocover was said of one address, and not of the numbers on the list: they get what is written on it."""
+    with_file(note, "page.pdf", pdf_of_pages(1), "application/pdf")
+    with_file(note, "distribution-list.txt", b"902163333355", "text/plain")
+    await rich.send(note, "902163333344+nocover", sender=RICH)
+    assert "2 faxes: 2 delivered." in words(await rich.mail(RICH))
+    got = await sent(rich)
+    assert {phone: "cover_html" in one["params"] for phone, one in got.items()} == {
+        "902163333344": False,
+        "902163333355": True,
+    }
+
+
+async def test_an_address_can_ask_for_the_cover_that_the_settings_do_not_have(
+    tmp_path: Path, note: EmailMessage
+) -> None:
+    """+cover under ``policy = "never"``: it is not passed over in silence; another wish in the same mail is refused."""
+    with_file(note, "page.pdf", pdf_of_pages(1), "application/pdf")
+    async with bridge_in(tmp_path, more='[cover]\npolicy = "never"\n' + MORE) as bridge:
+        await bridge.send(note, "902163333344+cover", "902163333355+nocover", sender=RICH)
+        await bridge.mail(RICH)
+        got = await sent(bridge)
+        assert {phone: "cover_html" in one["params"] for phone, one in got.items()} == {
+            "902163333344": True,
+            "902163333355": False,
+        }
+
+        def refused() -> tuple[int, bytes]:
+            with smtplib.SMTP("127.0.0.1", bridge.smtp_port, timeout=10) as smtp:
+                smtp.ehlo()
+                smtp.mail(RICH)
+                smtp.rcpt("902163333344+cover@fax.example.com")
+                return smtp.rcpt("902163333355+cover=never@fax.example.com")
+
+        code, reply = await asyncio.to_thread(refused)
+        assert (code, reply[:5]) == (550, b"5.1.4")

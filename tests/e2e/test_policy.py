@@ -191,3 +191,26 @@ async def test_a_report_that_comes_back_is_no_fax(bridge: Bridge, note: EmailMes
     code, words = await refusal(bridge, report, "902163330000")
     assert (code, words[:5]) == (550, b"5.4.6")
     assert len(await bridge.faxes()) == 1
+
+
+async def test_phone_books_are_the_same_where_their_name_is(tmp_path: Path, note: EmailMessage) -> None:
+    """None has a number of its own: the same document to another one is no repetition; to the same one it is, and the
+    question names the book."""
+    books = '[[senders]]\nmatch = "*@rich.example.com"\nnetworks = ["127.0.0.0/8"]\nlanguage = "en"\nbooks = true\n'
+    ali = "ali@rich.example.com"
+    async with bridge_in(tmp_path, more=ONCE + books) as bridge:
+        for number, to in enumerate(("book-1", "contact-1", "book-1"), 1):
+            await bridge.send(again(note, number), to, sender=ali)
+            await until(lambda number=number: _made(bridge, number))  # type: ignore[misc]  # mypy knows no such default
+        held = [fax for fax in await bridge.faxes() if fax["state"] == "held"]
+        assert [fax["target"] for fax in held] == ["book-1"]
+        questions = [words_of(mail) for mail in bridge.mails(ali) if "faxes release" in words_of(mail)]
+        assert len(questions) == 1
+        assert "phone book 1 at FaxMAX" in questions[0]
+
+
+async def _made(bridge: Bridge, mails: int) -> bool | None:
+    """Each of so many mails has been handed over or held."""
+    faxes = await bridge.faxes()
+    begun = {fax["message"] for fax in faxes if fax["state"] not in {"queued", "submitting"}}
+    return len(begun) == mails or None

@@ -162,3 +162,38 @@ async def test_a_preview_and_the_same_mail_as_a_fax_do_not_stand_for_each_other(
     await bridge.send(note, "preview+902163334455")
     await bridge.mail("ayse@example.com", 3)
     assert len(await sent_faxes(bridge)) == 1
+
+
+async def test_a_preview_of_a_list_has_the_options_of_its_address(bridge: Bridge, note: EmailMessage) -> None:
+    """Resolution and time hold for each number of the list, as they do when it is faxed."""
+    note.add_attachment(b"902163333344\n902163333355\n", "text", "plain", filename="distribution-list.txt")
+    await bridge.send(note, "preview+list+superfine+at=2359", sender="ayse@english.example.com")
+    words = text_of(await bridge.mail())
+    assert "superfine" in words
+    assert words.count("23:59") == 2
+    assert "()" not in words
+
+
+async def test_a_preview_shows_the_cover_of_those_that_get_one(
+    bridge: Bridge, note: EmailMessage, documents: Documents
+) -> None:
+    """The first recipient wants none: the cover that is shown is the second one's, and the first is told as without."""
+    note.add_attachment(await contract(documents, 1), "application", "pdf", filename="contract.pdf")
+    await bridge.send(note, "preview+902163333344+nocover", "preview+902163333355", sender="ayse@english.example.com")
+    answer = await bridge.mail()
+    words = " ".join(text_of(answer).split())
+    assert "+90 216 333 33 44 (preview+902163333344+nocover@fax.example.com, without the cover page)" in words
+    assert "3 sheets to 2 recipients" in words
+    assert "+90 216 333 33 55" in words_in(files_of(answer)["cover.pdf"])
+
+
+async def test_a_preview_of_which_nobody_wants_the_cover_shows_none(
+    bridge: Bridge, note: EmailMessage, documents: Documents
+) -> None:
+    """What would stand on it is told as left out."""
+    note.add_attachment(await contract(documents, 1), "application", "pdf", filename="contract.pdf")
+    note.add_attachment(b"902163333344\n", "text", "plain", filename="distribution-list.txt")
+    await bridge.send(note, "preview+list+nocover", sender="ayse@english.example.com")
+    answer = await bridge.mail()
+    assert "no cover page" in text_of(answer)
+    assert list(files_of(answer)) == ["fax.pdf"]

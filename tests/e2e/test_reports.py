@@ -17,7 +17,7 @@ from PIL import Image
 from tests.delivery_status import DeliveryReport, read_report
 from tests.e2e.conftest import SECRET, Bridge, bridge_in, until
 
-DELIVERED, BUSY, SILENT = "902163330100", "902163330001", "902163330013"
+DELIVERED, OTHER, BUSY, SILENT = "902163330100", "902163330101", "902163330001", "902163330013"
 DOMAIN = "fax.example.com"
 AT_ONCE = '[reports]\nearly_after = "0s"\n'
 
@@ -259,11 +259,12 @@ async def test_a_correction_of_what_was_never_told_is_a_plain_report(tmp_path: P
 
 
 async def test_machines_are_told_and_automatic_answers_are_not(bridge: Bridge, note: EmailMessage) -> None:
-    """RFC 3834: nobody answers an ``auto-replied``; a laboratory's ``auto-generated`` bulk mail is like any other."""
+    """RFC 3834: an ``auto-replied`` is refused, so that nobody has to answer it; a laboratory's ``auto-generated`` bulk
+    mail is like any other."""
     note["Auto-Submitted"] = "auto-replied; owner=vacation"
-    await bridge.send(note, DELIVERED)
-    await settled(bridge)
-    assert bridge.mails() == []
+    with pytest.raises(smtplib.SMTPDataError, match="automatic reply"):
+        await bridge.send(note, DELIVERED)
+    assert await bridge.faxes() == []
     note.replace_header("Auto-Submitted", "auto-generated")
     note["Precedence"] = "bulk"
     note.replace_header("Message-ID", "<note-2@example.com>")
@@ -311,3 +312,59 @@ async def test_with_the_format_dsn_every_report_is_one_for_machines(tmp_path: Pa
         assert {one["action"] for one in report.recipients} == {"failed", "delivered"}
         assert text_of(report.mail).splitlines()[0] == "2 faks: 1 teslim edildi, 1 gönderilemedi."
         assert message_from_bytes(raw_mails(bridge)[0])["auto-submitted"] == "auto-replied"
+
+
+def with_list(note: EmailMessage, *numbers: str) -> EmailMessage:
+    note.add_attachment("\n".join(numbers).encode(), "text", "plain", filename="distribution-list.txt")
+    return note
+
+
+async def test_numbers_of_an_attached_list_are_told_beside_the_rcpt_number(tmp_path: Path, note: EmailMessage) -> None:
+    """They have no address of their own; each end is in the report all the same."""
+    async with bridge_in(tmp_path) as bridge:
+        await bridge.send(with_list(note, BUSY, OTHER), DELIVERED, sender="ayse@english.example.com")
+        text = text_of(await bridge.mail())
+        assert text.splitlines()[0] == "3 faxes: 2 delivered, 1 not sent."
+        assert "+90 216 333 00 01" in text
+        assert "+90 216 333 01 01" in text
+
+
+async def test_a_failed_number_of_an_attached_list_is_a_failure_by_itself(tmp_path: Path, note: EmailMessage) -> None:
+    """Where only failures are mailed, the delivered RCPT number does not hide it; for machines it has an address."""
+    async with bridge_in(tmp_path, more='[reports]\noutcomes = "failures"\nformat = "dsn"\n') as bridge:
+        await bridge.send(with_list(note, BUSY), DELIVERED, sender="ayse@english.example.com")
+        report = await dsn(bridge)
+        assert report.of(f"{BUSY}@{DOMAIN}")["action"] == "failed"
+        assert report.of(f"{DELIVERED}@{DOMAIN}")["action"] == "delivered"
+
+
+async def test_a_sender_who_wants_no_word_of_the_rcpt_number_hears_of_the_list(
+    tmp_path: Path, note: EmailMessage
+) -> None:
+    """NOTIFY=NEVER was said of one recipient; of the others the settings decide."""
+    async with bridge_in(tmp_path) as bridge:
+        await ask(bridge, with_list(note, BUSY), (DELIVERED, ["NOTIFY=NEVER"]))
+        text = text_of(await bridge.mail())
+        assert "+90 216 333 00 01" in text
+        assert "+90 216 333 01 00" not in text
+
+
+async def test_the_early_word_counts_the_numbers_of_an_attached_list(tmp_path: Path, note: EmailMessage) -> None:
+    """One of them failed and another is on its way: both are named before the report."""
+    async with bridge_in(tmp_path, more=AT_ONCE, confirm_within="4s") as bridge:
+        await bridge.send(with_list(note, BUSY, SILENT), DELIVERED, sender="ayse@english.example.com")
+        text = text_of(await bridge.mail())
+        assert text.splitlines()[0] == "Your fax to +90 216 333 00 01 could not be sent; 1 is still on its way."
+        assert "+90 216 333 00 13: is with FaxMAX" in text
+        assert "1 without a known result" in text_of(await bridge.mail(count=2))
+
+
+async def test_the_numbers_of_a_list_address_are_told_apart_by_machines(tmp_path: Path, note: EmailMessage) -> None:
+    """One address means many: each Final-Recipient names its number, and ORCPT comes back with each."""
+    async with bridge_in(tmp_path) as bridge:
+        asked = ["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;everybody@example.com"]
+        await ask(bridge, with_list(note, BUSY, DELIVERED), ("list", asked))
+        report = await dsn(bridge)
+        assert report.of(f"{BUSY}@{DOMAIN}")["action"] == "failed"
+        told = report.of(f"{DELIVERED}@{DOMAIN}")
+        assert (told["action"], told["original-recipient"]) == ("delivered", "rfc822; everybody@example.com")

@@ -7,13 +7,14 @@ import pytest
 from sqlalchemy import select
 
 from fax_bridge.fax import RcptDsn, now
-from fax_bridge.store import distribution, intake, messages
+from fax_bridge.store import distribution, intake, messages, operator
 from fax_bridge.store.distribution import Listed
 from fax_bridge.store.lease import claim
 from fax_bridge.store.schema import fax, fax_event, message
 from fax_bridge.store.store import Store, Tx
 
 WINDOW = 600_000
+LATER = now() + 60_000
 
 
 @pytest.fixture
@@ -34,13 +35,16 @@ def a_number(fax_id: str, number: str) -> intake.NewFax:
     return intake.NewFax(fax_id, number, (f"{number}@fax.example.com",), f"key-{number}")
 
 
-async def sent(store: Store, message_id: str, *asked: intake.NewFax, listed: str) -> None:
-    """A mail with a list of one-digit numbers, accepted and made into its document."""
+async def sent(store: Store, message_id: str, *asked: intake.NewFax, listed: str, restored: bool = False) -> None:
+    """A mail with a list of one-digit numbers, accepted and made into its document; between the two a backup was
+    ``restored``."""
     new = intake.NewMessage(
         id=message_id, account="default", mail_from="a@b", client="127.0.0.1", content=b"x", language="tr", options={},
         give_up_at=now() + 60_000, faxes=asked,
     )  # fmt: skip
     await store.write_each(intake.accept, new)
+    if restored:
+        await store.write(partial(operator.hold_all, until=LATER))
     taken = await store.write(partial(claim, queue=messages.PREPARE, owner="w", lease_ms=60_000, limit=9))
     lease = next(lease for lease, _ in taken if lease.id == message_id)
     numbers = [Listed(f"{message_id}-{number}", number, f"key-{number}") for number in listed]
@@ -113,3 +117,14 @@ async def test_a_list_of_which_all_went_by_another_copy_ends_in_words(store: Sto
         row = (await conn.execute(select(fax).where(fax.c.id == "F2"))).one()
         ended = (await conn.execute(select(message.c.state).where(message.c.id == "M2"))).scalar()
     assert (row.detail, ended) == (distribution.SENT_BEFORE, "ended")
+
+
+@pytest.mark.parametrize("asked", [a_number("F1", "1"), a_list("F1")], ids=["number", "list"])
+async def test_after_a_restore_the_numbers_of_a_list_are_held_as_its_mail_is(
+    store: Store, asked: intake.NewFax
+) -> None:
+    """They may have gone out since the backup: none goes a second time by itself, and none is lost."""
+    await sent(store, "M1", asked, listed="123", restored=True)
+    assert await numbers_of(store, "M1") == dict.fromkeys("123", "held")
+    async with store.read() as conn:
+        assert set((await conn.execute(select(fax.c.due_at))).scalars()) == {LATER}

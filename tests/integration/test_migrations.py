@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, MetaData, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fax_bridge.errors import BridgeError
@@ -14,7 +14,8 @@ from fax_bridge.fax import now
 from fax_bridge.store import faxes, messages
 from fax_bridge.store.engines import engines_of
 from fax_bridge.store.lease import claim
-from fax_bridge.store.schema import fax, message
+from fax_bridge.store.retention import Kept, purge
+from fax_bridge.store.schema import fax, message, metadata
 from fax_bridge.store.store import Store
 
 MIGRATIONS = Path(messages.__file__).with_name("migrations")
@@ -41,6 +42,81 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/old.db"
     found: str = request.getfixturevalue("postgresql_url")
     return found
+
+
+OLD = "01OLD000000000000000000001"
+FULL_0002: dict[str, dict[str, object]] = {
+    "account": {"name": "default", "state": "active", "changed_at": 1},
+    "message": {
+        "id": OLD, "account": "default", "state": "reported", "accepted_at": 1, "ended_at": 2, "mail_from": "a@b",
+        "client": "127.0.0.1", "size": 3, "language": "tr", "options": {"cli": "902162222525"}, "cover": {"body": "x"},
+        "dsn_ret": "HDRS", "subject": "ğüş",
+        "fates": [{"part": "1", "name": "", "content_type": "text/plain", "size": 3, "kind": "faxed", "first_page": 1,
+                   "last_page": 1, "reason": "", "detail": ""}],
+    },
+    "message_piece": {"message_id": OLD, "seq": 0, "data": b"x"},
+    "document": {"message_id": OLD, "pdf": b"%PDF"},
+    "fax": {
+        "id": OLD, "message_id": OLD, "account": "default", "number": "902163334455", "recipients": ["902163334455@x"],
+        "dsn": {"902163334455@x": {"notify": "SUCCESS", "orcpt": ""}}, "state": "delivered", "result": "delivered",
+        "accepted_at": 1, "give_up_at": 9, "ended_at": 2, "provider_id": "p1", "send_at": 1,
+    },
+    "fax_event": {"id": 1, "fax_id": OLD, "at": 1, "state": "delivered", "note": "DELIVERED"},
+    "push": {"id": OLD, "received_at": 1, "client": "127.0.0.1", "body": b"[]", "state": "done"},
+    "status": {
+        "push_id": OLD, "seq": 0, "received_at": 1, "provider_id": "p1", "fax_id": OLD, "called": "902163334455",
+        "requested_at": 1, "ours": 1, "word": "DELIVERED", "message": "", "result": "delivered", "final": 1,
+        "facts": {"pages_sent": 1},
+    },
+    "received": {
+        "id": OLD, "account": "default", "provider_id": "r1", "push_id": OLD, "received_at": 1, "caller": "",
+        "caller_raw": "", "called": "", "called_raw": "", "remote_station": "", "tiff": b"II*", "state": "mailed",
+    },
+    "outbox": {
+        "id": f"report-{OLD}", "kind": "report", "about": OLD, "created_at": 1, "give_up_at": 9, "mail_from": "",
+        "recipients": ["a@b"], "refused": {}, "content": b"mail", "state": "sent",
+    },
+}  # fmt: skip
+"""A row in each table, as release 0002 had them."""
+
+
+async def _full(url: str) -> None:
+    def fill(conn: Connection) -> None:
+        config = Config(attributes={"connection": conn})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("path_separator", "os")
+        command.upgrade(config, "0002")
+        old = MetaData()
+        old.reflect(conn)
+        assert set(old.tables) == {*FULL_0002, "alembic_version"}
+        for name, row in FULL_0002.items():
+            conn.execute(insert(old.tables[name]), row)
+
+    engines = await engines_of(url, exclusive=True)
+    async with engines.writer.begin() as conn:
+        await conn.run_sync(fill)
+    await engines.dispose()
+
+
+async def test_a_row_of_each_table_is_there_after_the_upgrade_and_can_be_purged(url: str) -> None:
+    """Every column as it was, the new ones at what means nothing was asked; and retention drops all of it."""
+    await _full(url)
+    store = await Store.open(url)
+    try:
+        async with store.read() as conn:
+            for name, row in FULL_0002.items():
+                (found,) = (await conn.execute(select(metadata.tables[name]))).mappings().all()
+                assert {key: found[key] for key in row} == row
+            (sent,) = await messages.faxes_of(conn, OLD)
+            (fate,) = messages.fates_of(await messages.shown(conn, OLD))
+        assert (sent.target, sent.options) == ("", None)
+        assert fate.last_page == 1
+        await purge(store, Kept(content=1000, metadata=1000))
+        async with store.read() as conn:
+            left = {name for name in FULL_0002 if (await conn.execute(select(metadata.tables[name]))).first()}
+        assert left == {"account"}
+    finally:
+        await store.close()
 
 
 async def _of_the_first_release(url: str) -> None:

@@ -57,8 +57,9 @@ async def test_a_preview_and_a_fax_in_one_commit_keep_apart(store: Store) -> Non
         rows = {row.id: row.preview for row in (await conn.execute(select(message))).all()}
         faxes = (await conn.execute(select(fax))).all()
     assert rows[sent.id] is None
-    asked = {"number": "902163334455", "target": "", "options": {}}
-    assert rows[shown.id] == [asked | {"recipients": ["preview+02163334455@x"], "send_at": 7}]
+    assert rows[shown.id] == [
+        {"number": "902163334455", "target": "", "options": {}, "recipients": ["preview+02163334455@x"], "send_at": 7}
+    ]
     assert [one.message_id for one in faxes] == [sent.id]
     assert await count(store, fax_event) == 1
 

@@ -342,6 +342,26 @@ def test_a_mail_without_a_message_id_gets_a_report_without_a_thread() -> None:
 
 # --- what comes from outside -------------------------------------------------------------------------
 
+
+@LANGUAGES
+@pytest.mark.parametrize("why", ["page_limit", "page_quota"])
+def test_too_many_pages_are_told_alike_for_one_fax_and_for_several(language: Language, why: str) -> None:
+    """What there is to do is about pages, never about a file that cannot be opened; the two limits are told apart."""
+    ended = (FaxState.FAILED, ResultClass.DOCUMENT)
+    one = fax(*ended, detail=f"{why}: 4 > 3")
+    other = fax(*ended, number="903122222525", detail=f"{why}: 4 > 3")
+    step = WORDS.phrase(language, f"outcome.failed.{why}.cause", number="", address="", until="")
+    for mail in (report(one, language=language), report(one, other, language=language)):
+        assert step in " ".join(body(read(sent(mail))).split())
+
+
+def test_a_phone_book_among_several_has_its_name_in_the_advice() -> None:
+    """It has no number that could be shown."""
+    book = fax(FaxState.FAILED, ResultClass.REFUSED, number="", target="book-7")
+    text = body(read(sent(report(fax(), book, language=Language.EN))))
+    assert "phone book 7 at FaxMAX: Fax" in " ".join(text.split())
+
+
 REPORT_HEADERS = {
     *("date", "message-id", "from", "to", "subject", "in-reply-to", "references", "auto-submitted"),
     *("x-auto-response-suppress", "x-fax-bridge-id", "mime-version", "content-type"),
