@@ -43,7 +43,7 @@ class Sender(Section):
     dmarc: bool = False
     """The mail's From, which has to fit ``match`` too, is proven by SPF or DKIM."""
     scanner: bool = False
-    """For the listeners of ``[smtp.scanners]`` and no other."""
+    """For the listeners of ``[smtp.scanners]`` and no other; needs ``networks`` and ``report_to``."""
     account: str = "default"
     language: Language | None = None
     cover: CoverPolicy | None = None
@@ -94,6 +94,11 @@ class Sender(Section):
             raise ValueError(
                 f'"{self.label}" is for scanners, which can prove nothing but where they stand. '
                 "Give it networks, and neither auth nor certificates nor dmarc."
+            )
+        if self.scanner and not self.report_to:
+            raise ValueError(
+                f'"{self.label}" is for scanners, whose mailbox nobody reads. '
+                'Say who is told what became of a fax, e.g. report_to = ["office@example.com"].'
             )
         if UNIX in self.networks and (self.auth or self.certificates):
             raise ValueError(
