@@ -2,7 +2,7 @@
 
 import zlib
 
-from sqlalchemy import select, text
+from sqlalchemy import or_, select, text
 
 from fax_bridge.fax import FaxState, Instant
 from fax_bridge.store.schema import fax, message
@@ -13,20 +13,26 @@ _COUNTS = (FaxState.QUEUED, FaxState.SUBMITTING, FaxState.SUBMITTED, FaxState.UN
 
 
 async def earlier(tx: Tx, *, message_id: str, sha256: str, since: Instant) -> dict[str, tuple[str, str, Instant]]:
-    """By fax of this message that is queued: its number, the fax before it, and when that was accepted."""
+    """By fax of this message that is queued: where it goes, the fax before it, and when that was accepted.
+
+    Not those whose address asked for it again.
+    """
     if tx.shared:  # the same document in the hand of another node, at the same moment
         lock = text("SELECT pg_advisory_xact_lock(:space, :n)")
         await tx.conn.execute(lock, {"space": 0x6661_7864, "n": zlib.crc32(sha256.encode()) % 1024})
-    queued = select(fax.c.id, fax.c.number).where(fax.c.message_id == message_id, fax.c.state == FaxState.QUEUED)
-    mine = (await tx.conn.execute(queued)).all()
+    queued = select(fax.c.id, fax.c.number, fax.c.target, fax.c.options).where(
+        fax.c.message_id == message_id, fax.c.state == FaxState.QUEUED
+    )
+    mine = [row for row in (await tx.conn.execute(queued)).all() if not (row.options or {}).get("again")]
+    numbers, targets = {row.number for row in mine if row.number}, {row.target for row in mine if row.target}
     before = (
-        select(fax.c.id, fax.c.number, fax.c.accepted_at)
+        select(fax.c.id, fax.c.number, fax.c.target, fax.c.accepted_at)
         .join(message, message.c.id == fax.c.message_id)
         .where(message.c.sha256 == sha256, message.c.id != message_id, message.c.accepted_at >= since)
-        .where(fax.c.number.in_([row.number for row in mine]), fax.c.state.in_(_COUNTS))
+        .where(or_(fax.c.number.in_(numbers), fax.c.target.in_(targets)), fax.c.state.in_(_COUNTS))
         .order_by(fax.c.accepted_at)
     )
-    found = {row.number: row for row in (await tx.conn.execute(before)).all()}
-    return {
-        row.id: (row.number, found[row.number].id, found[row.number].accepted_at) for row in mine if row.number in found
-    }
+    # What FaxMAX keeps has no number that we know: there the same book or contact is the same destination.
+    found = {place: row for row in (await tx.conn.execute(before)).all() for place in (row.number, row.target) if place}
+    places = ((row.id, row.target or row.number) for row in mine)
+    return {fax_id: (place, found[place].id, found[place].accepted_at) for fax_id, place in places if place in found}
