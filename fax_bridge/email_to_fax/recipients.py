@@ -51,7 +51,7 @@ def number_of(text: str, settings: Settings, options: Mapping[str, Any]) -> str:
     to = destination_of(settings, f"{text}@{settings.smtp.domains[0]}")
     if isinstance(to, Refusal):
         raise ValueError(to.reply.split(" ", 2)[2])  # without the codes of SMTP
-    if to.target or to.spelled:
+    if to.target or to.spelled or to.preview:
         raise ValueError("a list holds numbers only, without options")
     allow, deny = options.get("allow", ()), options.get("deny", ())
     if why := destination_refusal(settings, to.number, allow=allow, deny=deny):
