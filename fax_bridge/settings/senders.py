@@ -134,12 +134,21 @@ class SenderDefaults(Sender):
 
 def any_fits(patterns: Sequence[str], text: str) -> bool:
     """Whether the whole text fits one of them. Capitals make no difference."""
-    return any(_pattern(one).fullmatch(text.lower()) for one in patterns)
+    return any(_pattern(one).fullmatch(_small(text)) for one in patterns)
 
 
 @lru_cache(maxsize=4096)
 def _pattern(match: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(piece) for piece in match.lower().split("*")), re.DOTALL)
+    return re.compile(".*".join(re.escape(piece) for piece in _small(match).split("*")), re.DOTALL)
+
+
+def _small(text: str) -> str:
+    """In small letters; the Kelvin sign, which Unicode makes a k of, stays what it is."""
+    return (
+        text.lower()
+        if text.isascii()
+        else "".join(c if c.lower().isascii() and c > "\x7f" else c.lower() for c in text)
+    )
 
 
 def with_inherited(entries: object, defaults: object) -> object:
