@@ -69,6 +69,8 @@ FAX_OR_PREVIEW = Refusal(
 )
 """A person who asks for a preview wants to see the fax before it goes; both at once would be neither."""
 
+CHANGED = "451 4.7.1 the settings have changed meanwhile, try again"
+
 NOT_OURS = "550 5.1.2"
 """The beginning of the refusal of another domain. Which are ours, everybody may know."""
 
@@ -267,6 +269,7 @@ class Intake:
             sender = transaction.sender
             refusal = mail.refusal or loops.refusal_of(mail.digest.header, b"" if mail.in_store else content)
             refusal = refusal or await self._unproven(transaction, client, mail, content)
+            refusal = refusal or self._changed(transaction, client)
             if refusal or sender is None:
                 self.forget(mail)
                 event("rejected", mail.id, mail_from=transaction.mail_from, client=client, why=refusal)
@@ -310,6 +313,11 @@ class Intake:
             return transaction.put_off[0].reply if transaction.put_off else ""
         event("rejected", mail_from=transaction.mail_from, client=client, why=refusal.reply)
         return refusal.reply
+
+    def _changed(self, transaction: Transaction, client: str) -> str:
+        """The reply where the settings were read again meanwhile, and give this client another right, or none."""
+        right = sender_of(self.settings, transaction.mail_from or "", client, transaction.peer)
+        return "" if right is transaction.sender or right == transaction.sender else CHANGED
 
     def _message(
         self, sender: Sender, transaction: Transaction, client: str, mail: Incoming, content: bytes
