@@ -95,8 +95,9 @@ class Clearance:
         told = Shown(language, self._settings.reports.timezone)
         for fax_id, (place, before, at) in found.items():
             await faxes.held_as(tx, fax_id, until=until, note=f"held: the same document as {before}")
+            again = f"{place}+again@{self._settings.smtp.domains[0]}"
             values = {"fax": fax_id, "number": shown(place), "before": before, "at": told.when(at),
-                      "until": told.when(until), "again": f"{place}+again@{self._settings.smtp.domains[0]}"}  # fmt: skip
+                      "until": told.when(until), "again": again}  # fmt: skip
             await outbox.put(tx, self._notice(row, f"held-{fax_id}", "duplicate_held", language, values))
             keep = int(self._settings.retention.audit * 1000)
             right = "duplicates.within"

@@ -88,8 +88,8 @@ _WORDS: Mapping[str, tuple[Option, str]] = {
     "nocover": (COVER_PAGE, "off"),
     "again": (AGAIN, "yes"),
 }
-"""Written alone, in an address and in a subject. ``again`` is no header field: it is a person's word about one mail, and
-a field would stay in a template, or be put before a signed mail by whoever sends it once more."""
+"""Written alone, in an address and in a subject. ``again`` is no header field: it is a person's word about one mail; a
+field would stay in a template, or be put before a signed mail by whoever sends it once more."""
 
 _FIELDS: Mapping[str, Option] = {
     "x-fax-send-at": SEND_AT,
