@@ -37,7 +37,7 @@ from fax_bridge.email_to_fax.smtp_limits import Room, Sessions
 from fax_bridge.email_to_fax.smtp_login import HANDSHAKE
 from fax_bridge.email_to_fax.smtp_profile import Profile
 from fax_bridge.email_to_fax.smtp_session import LmtpSession, SmtpSession
-from fax_bridge.email_to_fax.system_mail import BY_ITSELF, Letter, SystemAddress, SystemMail
+from fax_bridge.email_to_fax.system_mail import BY_ITSELF, Letter, SystemAddress, SystemMail, without_token
 from fax_bridge.email_to_fax.transaction import Recipient, Transaction
 from fax_bridge.eventlog import event
 from fax_bridge.fax import now
@@ -208,7 +208,7 @@ class Intake:
         mail_from = transaction.mail_from or ""
         system = self._system.recipient(mail_from, address) if self._system else None
         if isinstance(system, Refusal):
-            event("rejected", mail_from=mail_from, client=client, to=address, why=system.reply)
+            event("rejected", mail_from=mail_from, client=client, to=without_token(address), why=system.reply)
             return system
         if (system and (transaction.recipients or transaction.put_off)) or (transaction.system and not system):
             return BY_ITSELF
