@@ -15,7 +15,7 @@ from fax_bridge.mail.outcome import told_of
 from fax_bridge.mail.shown import Shown
 from fax_bridge.mail.words import Words
 from fax_bridge.settings import Settings
-from fax_bridge.store import audit, duplicates, faxes, messages, outbox, quota
+from fax_bridge.store import audit, duplicates, faxes, messages, outbox
 from fax_bridge.store.quota import Levels, OverLimit
 from fax_bridge.store.tx import Tx
 from fax_bridge.store.worker import Work
@@ -33,6 +33,8 @@ class Made:
 
     pages: int
     sha256: str
+    again: bool = False
+    """Its sender says that all of its faxes are meant, whatever went before."""
 
 
 class Clearance:
@@ -45,12 +47,19 @@ class Clearance:
         """For :func:`fax_bridge.store.messages.prepared`, which raises :class:`NotCleared` then."""
         return partial(self._clear, row=row, made=made)
 
-    async def add_listed(self, tx: Tx, row: Work, numbers: Sequence[str]) -> None:
-        """The faxes of an attached list are faxes like those of the addresses. Raises :class:`NotCleared`."""
+    async def add_listed(self, tx: Tx, row: Work, numbers: Sequence[str], *, asked: bool) -> None:
+        """The faxes of an attached list are faxes like those of the addresses; ``numbers`` are not among these.
+
+        ``asked``: there is one to ``list@``, which was counted when the mail came and becomes the first of them.
+        Raises :class:`NotCleared`.
+        """
         charges = [one for one in self._quotas.charges(row.mail_from, row.client, numbers) if one.per_fax]
-        (over,) = await quota.charge(tx, [(charges, numbers)])
-        if over is not None:
-            raise NotCleared(FAX_LIMIT, f"{len(numbers)} / {over.limit.most}")
+        levels = await Levels.of(tx, {one.limit: None for one in charges})
+        try:
+            levels.take([(one.limit, one.units(numbers if one.number else numbers[asked:])) for one in charges])
+        except OverLimit as over:
+            raise NotCleared(FAX_LIMIT, f"{len(numbers)} / {over.limit.most}") from None
+        await levels.write(tx)
 
     async def _clear(self, tx: Tx, *, row: Work, made: Made) -> Instant | None:
         await self._hold_duplicates(tx, row, made)
@@ -78,7 +87,7 @@ class Clearance:
 
     async def _hold_duplicates(self, tx: Tx, row: Work, made: Made) -> None:
         within = int(self._settings.duplicates.within * 1000)
-        if not within or row.options.get("robot"):
+        if not within or made.again or row.options.get("robot"):
             return
         found = await duplicates.earlier(tx, message_id=row.id, sha256=made.sha256, since=now() - within)
         until = now() + int(self._settings.faxmax.held_for * 1000)
@@ -87,12 +96,13 @@ class Clearance:
         for fax_id, before in found.items():
             await faxes.held_as(tx, fax_id, until=until, note=f"held: the same document as {before.fax_id}")
             to = told_of(before.number, before.target, self._words, language)
+            again = f"{before.number or before.target}+again@{self._settings.smtp.domains[0]}"
             values = {"fax": fax_id, "number": to, "before": before.fax_id, "at": told.when(before.accepted_at),
-                      "until": told.when(until)}  # fmt: skip
+                      "until": told.when(until), "again": again}  # fmt: skip
             await outbox.put(tx, self._notice(row, f"held-{fax_id}", "duplicate_held", language, values))
             keep = int(self._settings.retention.audit * 1000)
-            right = "duplicates.within"
-            line = audit.Line("held", "fax-bridge", right, fax_id, keep, (before.number,), made.sha256, before.fax_id)
+            right, place = "duplicates.within", before.number or before.target
+            line = audit.Line("held", "fax-bridge", right, fax_id, keep, (place,), made.sha256, before.fax_id)
             await audit.record(tx, line)
 
     def _notice(

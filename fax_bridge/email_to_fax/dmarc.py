@@ -29,9 +29,15 @@ class Proof(Enum):
     LATER = "the DNS did not answer"
     NO_AUTHOR = "From does not hold one address"
     OTHER_AUTHOR = "From is not the sender"
+    TWICE = "a field of the header is there twice"
     NO_RECORD = "the domain of From has no DMARC record"
     NOT_ALIGNED = "neither SPF nor DKIM vouches for the domain of From"
     NOT_NAMED = "without SPF each recipient has to be in a signed To or Cc"
+
+
+_ONCE = ("To", "Cc", "Subject", "MIME-Version", "Content-Type", "Content-Transfer-Encoding")
+"""Fields that a mail has once (RFC 5322 §3.6, RFC 2045). A signature covers the last of a name and is good with another
+one above it, which is the one that would be read (RFC 6376 §8.15)."""
 
 
 class Head:
@@ -49,6 +55,20 @@ class Head:
         found = self._addresses("From")
         is_one = self._whole and len(self._fields.get_all("From", [])) == 1 and len(found) == 1
         return found[0] if is_one and domain_of(found[0]) else ""
+
+    @property
+    def has_twins(self) -> bool:
+        return any(len(self._fields.get_all(name, [])) > 1 for name in _ONCE)
+
+    def signed_by_all(self, domain: str) -> set[str]:
+        """Those of To and Cc that each signature of this organization says to cover, in small letters; both, where
+        there is none. Whether one is good is not asked."""
+        covered = {"to", "cc"}
+        for value in self.values("DKIM-Signature"):
+            tags = _tags(value)
+            if same_organization(tags.get("d", ""), domain):
+                covered &= {name.strip() for name in tags.get("h", "").split(":")}
+        return covered
 
     def named(self, fields: Iterable[str]) -> set[str]:
         return {address.lower() for field in fields for address in self._addresses(field)}
@@ -107,11 +127,16 @@ def _record(domain: str, answers: Answers) -> dict[str, str] | None:
     for place in dict.fromkeys((domain, _organization(domain))):
         records = [text for text in answers.texts(f"_dmarc.{place}") if re.match(rb"v\s*=\s*DMARC1\s*(;|$)", text)]
         if len(records) == 1:
-            tags = (part.partition("=") for part in records[0].decode("ascii", "replace").split(";"))
-            return {key.strip().lower(): value.strip().lower() for key, _, value in tags}
+            return _tags(records[0].decode("ascii", "replace"))
         if records:
             return None
     return None
+
+
+def _tags(text: str) -> dict[str, str]:
+    """``v=DMARC1; p=none``, in small letters."""
+    parts = (part.partition("=") for part in text.split(";"))
+    return {key.strip().lower(): value.strip().lower() for key, _, value in parts}
 
 
 @cache

@@ -77,11 +77,18 @@ def _cli(value: str, clock: Clock) -> str:
         raise OptionFault("bad_cli", value, f"the number to be shown: {fault}") from None
 
 
+def _again(value: str, _: Clock) -> bool:
+    if value.strip().lower() != "yes":
+        raise OptionFault("unknown_option", f"again={value}", "write again alone, without a value")
+    return True
+
+
 SEND_AT = Option("send_at", "at", _send_at)
 RESOLUTION = Option("resolution", "res", _resolution)
 PAPER = Option("paper", "paper", _paper)
 COVER_PAGE = Option("cover", "cover", _cover)
 CLI = Option("cli", "cli", _cli)
+AGAIN = Option("again", "again", _again)
 
 
 def ascii_of(text: str) -> str:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from fax_bridge.email_to_fax.local_part import LocalPart
 from fax_bridge.email_to_fax.option_values import (
+    AGAIN,
     CLI,
     COVER_PAGE,
     PAPER,
@@ -40,6 +41,8 @@ class FaxOptions:
     """A word of :data:`fax_bridge.email_to_fax.option_values.COVER`."""
     cli: str | None = None
     """E.164 digits; whether its sender may show them is decided by :mod:`fax_bridge.email_to_fax.grants`."""
+    again: bool | None = None
+    """Meant, though the same document went there before (``duplicates.within``)."""
 
     def over(self, lower: "FaxOptions") -> "FaxOptions":
         """These, and where nothing is asked for, those."""
@@ -53,6 +56,7 @@ class FaxOptions:
     def kept(self) -> dict[str, str]:
         """As they stand in the database beside a fax or its message; the time has a column of its own."""
         named = {"resolution": self.resolution, "paper_size": self.paper, "cover": self.cover, "cli": self.cli}
+        named["again"] = "yes" if self.again else None
         return {name: str(value) for name, value in named.items() if value}
 
 
@@ -88,8 +92,10 @@ _WORDS: Mapping[str, tuple[Option, str]] = {
     **{paper.lower(): (PAPER, paper) for paper in Paper},
     "cover": (COVER_PAGE, "on"),
     "nocover": (COVER_PAGE, "off"),
+    "again": (AGAIN, "yes"),
 }
-"""Written alone, in an address and in a subject."""
+"""Written alone, in an address and in a subject. ``again`` is no header field: it is a person's word about one mail; a
+field would stay in a template, or be put before a signed mail by whoever sends it once more."""
 
 _FIELDS: Mapping[str, Option] = {
     "x-fax-send-at": SEND_AT,

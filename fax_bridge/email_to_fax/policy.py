@@ -10,6 +10,7 @@ from fax_bridge.email_to_fax.quotas import TOO_MANY
 from fax_bridge.email_to_fax.transaction import Transaction
 from fax_bridge.numbers import Kind, country_of, kind_of, shown
 from fax_bridge.settings import Sender, Settings
+from fax_bridge.settings.senders import any_fits
 from fax_bridge.store.audit import Line
 
 _SAID = {
@@ -53,12 +54,16 @@ def recipient_refusal(settings: Settings, sender: Sender, transaction: Transacti
 
 
 def accepted_line(settings: Settings, sender: Sender, transaction: Transaction, client: str, message_id: str) -> Line:
-    """The audit log's line for a mail; its recipients are those that get a fax."""
+    """The audit log's line for a mail; its recipients are added when they are known."""
     keep = int(settings.retention.audit * 1000)
     proven = [f"as {transaction.peer.user}"] if transaction.peer.user else []
+    proven += [
+        f"by certificate {name}" for name in transaction.peer.certificates if any_fits(sender.certificates, name)
+    ]
     proven += ["by DMARC"] if sender.dmarc else []
     right = ", ".join([f'senders "{sender.label}"', f"from {client}", *proven])
-    return Line("accepted", (transaction.mail_from or "").lower(), right, message_id, keep)
+    detail = "preview" if any(one.preview for one in transaction.recipients) else ""
+    return Line("accepted", (transaction.mail_from or "").lower(), right, message_id, keep, detail=detail)
 
 
 def _covers(ranges: Iterable[str], number: str, country: str) -> bool:

@@ -132,7 +132,7 @@ class Preparer:
             options=asked.kept() | {"paper_size": str(paper)} | drawn | _noted(mail),
             send_at=asked.send_at,
             schedule=self._settings.schedule,
-            clearance=self._clearance.of(row, Made(made.pages, made.sha256)),
+            clearance=self._clearance.of(row, Made(made.pages, made.sha256, again=bool(asked.again))),
         )
         try:
             await self._store.write(partial(self._record, row=row, listed=listed, prepared=prepared))
@@ -174,9 +174,9 @@ class Preparer:
         self, tx: Tx, *, row: Work, listed: Sequence[Listed], prepared: Callable[[Tx], Awaitable[None]]
     ) -> None:
         if listed:
-            await self._clearance.add_listed(tx, row, [one.number for one in listed])
             window = int(self._settings.smtp.repeat_window * 1000)
-            await distribution.add(tx, message_id=row.id, listed=listed, window=window)
+            added = await distribution.add(tx, message_id=row.id, listed=listed, window=window)
+            await self._clearance.add_listed(tx, row, added.numbers, asked=added.asked)
         await prepared(tx)
 
     def _cover_rule(self, asked: str | None) -> CoverRule:

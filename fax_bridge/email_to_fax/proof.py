@@ -70,6 +70,8 @@ class Prover:
         author = head.author
         if not author:
             return Proof.NO_AUTHOR
+        if head.has_twins:
+            return Proof.TWICE
         # What is proven is From. Both it and the envelope sender, who gets the report, have to be what the entry names.
         if not any_fits(sender.match, author) or not same_organization(domain_of(mail_from), domain_of(author)):
             return Proof.OTHER_AUTHOR
@@ -102,7 +104,8 @@ def told_by(authserv_id: str, head: Head, *, mail_from: str, recipients: Sequenc
                     return Proof.LATER
                 if one.result != "pass" or _domain(one, "from") != domain:
                     return Proof.NOT_ALIGNED
-                named = {address.lower() for address in recipients} <= head.named(("to", "cc"))
+                # It does not tell which signature was good, nor what that covers.
+                named = {address.lower() for address in recipients} <= head.named(head.signed_by_all(domain))
                 return Proof.GOOD if by_spf or named else Proof.NOT_NAMED
     return Proof.NOT_ALIGNED
 

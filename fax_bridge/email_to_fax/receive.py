@@ -38,7 +38,7 @@ from fax_bridge.email_to_fax.smtp_limits import Room, Sessions
 from fax_bridge.email_to_fax.smtp_login import HANDSHAKE
 from fax_bridge.email_to_fax.smtp_profile import Profile
 from fax_bridge.email_to_fax.smtp_session import LmtpSession, SmtpSession
-from fax_bridge.email_to_fax.system_mail import BY_ITSELF, Letter, SystemAddress, SystemMail
+from fax_bridge.email_to_fax.system_mail import BY_ITSELF, Letter, SystemAddress, SystemMail, without_token
 from fax_bridge.email_to_fax.transaction import Recipient, Transaction
 from fax_bridge.eventlog import event
 from fax_bridge.fax import now
@@ -74,6 +74,8 @@ FAX_OR_PREVIEW = Refusal(
     "550 5.1.4 a mail is faxed or previewed, not both; send the one for this address in a mail of its own"
 )
 """A person who asks for a preview wants to see the fax before it goes; both at once would be neither."""
+
+CHANGED = "451 4.7.1 the settings have changed meanwhile, try again"
 
 NOT_OURS = "550 5.1.2"
 """The beginning of the refusal of another domain. Which are ours, everybody may know."""
@@ -212,7 +214,7 @@ class Intake:
         mail_from = transaction.mail_from or ""
         system = self._system.recipient(mail_from, address) if self._system else None
         if isinstance(system, Refusal):
-            event("rejected", mail_from=mail_from, client=client, to=address, why=system.reply)
+            event("rejected", mail_from=mail_from, client=client, to=without_token(address), why=system.reply)
             return system
         if (system and (transaction.recipients or transaction.put_off)) or (transaction.system and not system):
             return BY_ITSELF
@@ -273,6 +275,7 @@ class Intake:
             sender = transaction.sender
             refusal = mail.refusal or loops.refusal_of(mail.digest.header, b"" if mail.in_store else content)
             refusal = refusal or await self._unproven(transaction, client, mail, content)
+            refusal = refusal or self._changed(transaction, client)
             if refusal or sender is None:
                 self.forget(mail)
                 event("rejected", mail.id, mail_from=transaction.mail_from, client=client, why=refusal)
@@ -316,6 +319,11 @@ class Intake:
             return transaction.put_off[0].reply if transaction.put_off else ""
         event("rejected", mail_from=transaction.mail_from, client=client, why=refusal.reply)
         return refusal.reply
+
+    def _changed(self, transaction: Transaction, client: str) -> str:
+        """The reply where the settings were read again meanwhile, and give this client another right, or none."""
+        right = sender_of(self.settings, transaction.mail_from or "", client, transaction.peer)
+        return "" if right is transaction.sender or right == transaction.sender else CHANGED
 
     def _message(
         self, sender: Sender, transaction: Transaction, client: str, mail: Incoming, content: bytes

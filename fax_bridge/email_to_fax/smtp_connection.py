@@ -251,6 +251,9 @@ class Connection(SMTP):
                     self.hang_up(SHUTTING_DOWN)
                 if self._closing:
                     break
+                if self._ahead:
+                    # Commands that come in one segment are one client's: between them the others have their turn.
+                    await asyncio.sleep(0)
         except ConnectionError:
             log.debug("client went away", client=self.client)
         finally:

@@ -22,15 +22,24 @@ from fax_bridge.email_to_fax.smtp_arguments import (
 from fax_bridge.email_to_fax.smtp_connection import Decisions, Refused
 from fax_bridge.email_to_fax.smtp_data import DotUnstuffer
 from fax_bridge.email_to_fax.smtp_login import LoginSession
-from fax_bridge.email_to_fax.smtp_profile import PLAIN
+from fax_bridge.email_to_fax.smtp_profile import PLAIN, Profile
 from fax_bridge.email_to_fax.system_mail import Letter, SystemAddress
 from fax_bridge.email_to_fax.transaction import Recipient, Transaction
+
+MAX_REFUSED = 20
+"""Recipients refused for good since the last mail that was taken, after which the session is ended: whoever goes on
+asking is no mail server. One who may send gets as many as a mail may have (``smtp.max_recipients``)."""
 
 _BDAT = re.compile(r"([0-9]{1,19})( +LAST)?", re.IGNORECASE)
 
 
 class SmtpSession(LoginSession):
     """The commands of SMTP."""
+
+    def __init__(self, decisions: Decisions, profile: Profile | None = None) -> None:
+        super().__init__(decisions, profile)
+        self._refused_recipients = 0
+        """Since the last mail that was taken."""
 
     async def smtp_HELO(self, hostname: str | None) -> None:  # noqa: N802 — aiosmtpd's name, as all that follow
         await self._greet(hostname, extended=False)
@@ -113,7 +122,8 @@ class SmtpSession(LoginSession):
         _check_script(path.address, transaction.smtp_utf8, "5.6.7")
         to = self._decisions.admit(transaction, self.client, path.address)
         if isinstance(to, Refusal):
-            raise Refused(to.reply)
+            await self._refuse_recipient(to.reply)
+            return
         if isinstance(to, SystemAddress):
             transaction.system.append(to)
             await self._send("250 2.1.5 taken")
@@ -125,6 +135,15 @@ class SmtpSession(LoginSession):
             await self._send("250 2.1.5 noted; the mail has to prove whom it is from")
         else:
             await self._send(f"250 2.1.5 {'preview of a fax' if to.preview else 'fax'} to {to.told}")
+
+    async def _refuse_recipient(self, reply: str) -> None:
+        await self._send(reply)
+        if not reply.startswith("5"):  # the client is to come again, with the rest of a large mail, say
+            return
+        self._refused_recipients += 1
+        most = max(MAX_REFUSED, self._smtp.max_recipients) if self.transaction.sender else MAX_REFUSED
+        if self._refused_recipients > most:
+            self.hang_up("421 4.7.0 too many recipients were refused; come again for the others")
 
     def _may_begin(self) -> None:
         if not self._dialogue.host_name:
@@ -225,6 +244,8 @@ class SmtpSession(LoginSession):
         finally:
             self.accepting = False
             self._reset_timeout()
+        if reply.startswith("250"):
+            self._refused_recipients = 0
         self._set_post_data_state()
         await self._answer_mail(reply, transaction)
 

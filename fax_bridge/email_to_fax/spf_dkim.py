@@ -8,6 +8,7 @@ import dkim
 import spf
 
 from fax_bridge.email_to_fax.dns_answers import Answers, Unanswered
+from fax_bridge.setting_types import UNIX
 
 MOST_SIGNATURES = 5
 """Looked at, from the top; each may cost a pass over the mail."""
@@ -26,7 +27,11 @@ class Signature:
 
 
 def spf_passes(client: str, hello: str, mail_from: str, answers: Answers) -> bool:
-    """Whether ``mail_from``'s domain says that this client brings its mail (RFC 7208)."""
+    """Whether ``mail_from``'s domain says that this client brings its mail (RFC 7208).
+
+    A client on the Unix socket has no address that it could name."""
+    if client == UNIX:
+        return False
     query: Any = spf.query(i=client, s=mail_from, h=hello)
 
     def ask(name: str, kind: str, cnames: object = None, ignore_void: bool = False) -> list[Any]:

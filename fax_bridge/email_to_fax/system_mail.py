@@ -190,6 +190,12 @@ class SystemMail:
         event("passed_on", mail.id, mail_from=mail_from, client=client, to=roles, size=len(content))
 
 
+def without_token(address: str) -> str:
+    """For the log: who reads it shall not be able to write bounces."""
+    local, at, domain = address.rpartition("@")
+    return f"{BOUNCE}(token){at}{domain}" if local.lower().startswith(BOUNCE) else address
+
+
 def _has_been_here(content: bytes) -> bool:
     head = content.partition(b"\r\n\r\n")[0].lower().split(b"\r\n")
     return (

@@ -173,7 +173,7 @@ class Alert:
     Each ``subject`` has its phrases, which need these ``values``:
 
     - ``account_paused``: account, detail
-    - ``duplicate_held``: fax, number, before, at, until
+    - ``duplicate_held``: fax, number, before, at, until, again
     - ``pages_wait``: pages, until
     - ``push_quarantined``: push, detail
     - ``received_bounced``, ``received_bounced_kept``: fax, recipient, detail

@@ -43,7 +43,7 @@ class Sender(Section):
     dmarc: bool = False
     """The mail's From, which has to fit ``match`` too, is proven by SPF or DKIM."""
     scanner: bool = False
-    """For the listeners of ``[smtp.scanners]`` and no other."""
+    """For the listeners of ``[smtp.scanners]`` and no other; needs ``networks`` and ``report_to``."""
     account: str = "default"
     language: Language | None = None
     cover: CoverPolicy | None = None
@@ -95,6 +95,11 @@ class Sender(Section):
                 f'"{self.label}" is for scanners, which can prove nothing but where they stand. '
                 "Give it networks, and neither auth nor certificates nor dmarc."
             )
+        if self.scanner and not self.report_to:
+            raise ValueError(
+                f'"{self.label}" is for scanners, whose mailbox nobody reads. '
+                'Say who is told what became of a fax, e.g. report_to = ["office@example.com"].'
+            )
         if UNIX in self.networks and (self.auth or self.certificates):
             raise ValueError(
                 f'"{self.label}" asks for auth or certificates, which a client on a Unix socket cannot give. '
@@ -129,12 +134,21 @@ class SenderDefaults(Sender):
 
 def any_fits(patterns: Sequence[str], text: str) -> bool:
     """Whether the whole text fits one of them. Capitals make no difference."""
-    return any(_pattern(one).fullmatch(text.lower()) for one in patterns)
+    return any(_pattern(one).fullmatch(_small(text)) for one in patterns)
 
 
 @lru_cache(maxsize=4096)
 def _pattern(match: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(piece) for piece in match.lower().split("*")), re.DOTALL)
+    return re.compile(".*".join(re.escape(piece) for piece in _small(match).split("*")), re.DOTALL)
+
+
+def _small(text: str) -> str:
+    """In small letters; the Kelvin sign, which Unicode makes a k of, stays what it is."""
+    return (
+        text.lower()
+        if text.isascii()
+        else "".join(c if c.lower().isascii() and c > "\x7f" else c.lower() for c in text)
+    )
 
 
 def with_inherited(entries: object, defaults: object) -> object:

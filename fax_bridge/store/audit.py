@@ -36,7 +36,8 @@ class Line:
     keep: int
     """Milliseconds."""
     recipients: tuple[str, ...] = ()
-    """E.164 digits."""
+    """E.164 digits, or what is kept at FaxMAX: ``book-ID``, ``contact-ID``; ``list`` is told with its numbers in the
+    line of the document."""
     sha256: str = ""
     """Of the document."""
     detail: str = ""
@@ -61,9 +62,11 @@ async def record(tx: Tx, *lines: Line) -> None:
 
 async def with_fax(tx: Tx, line: Line) -> Line:
     """With the number and the document of the fax that it is about, if it is about one."""
-    of_fax = select(fax.c.id, fax.c.number, message.c.sha256).join(message, message.c.id == fax.c.message_id)
+    of_fax = select(fax.c.id, fax.c.number, fax.c.target, message.c.sha256).join(
+        message, message.c.id == fax.c.message_id
+    )
     row = (await tx.conn.execute(of_fax.where(fax.c.id == line.about.upper()))).first()
-    return replace(line, about=row.id, recipients=(row.number,), sha256=row.sha256) if row else line
+    return replace(line, about=row.id, recipients=(row.number or row.target,), sha256=row.sha256) if row else line
 
 
 async def withdrawn(tx: Tx, ids: Sequence[str]) -> None:

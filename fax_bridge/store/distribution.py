@@ -26,7 +26,16 @@ class Listed:
     """As of a RCPT with this number: a relay may send one mail in several copies, each with some of its recipients."""
 
 
-async def add(tx: Tx, *, message_id: str, listed: Sequence[Listed], window: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The numbers that have a fax by the list."""
+
+    numbers: tuple[str, ...] = ()
+    asked: bool = False
+    """The first of them has the fax that was one to ``list@``."""
+
+
+async def add(tx: Tx, *, message_id: str, listed: Sequence[Listed], window: int) -> Added:
     """A fax for each number that the mail does not go to already.
 
     ``window``: milliseconds within which another copy of the mail that went to the number counts. The fax to ``list@``,
@@ -38,11 +47,12 @@ async def add(tx: Tx, *, message_id: str, listed: Sequence[Listed], window: int)
     asking = next((row for row in rows if row.target == TargetKind.LIST), None)
     held = next((row for row in rows if row.state == FaxState.HELD), None)
     if asking is not None and asking.state not in (FaxState.QUEUED, FaxState.HELD):
-        return  # a person took it back
+        return Added()  # a person took it back
     numbers = {row.number: row for row in rows if row.number}
     fresh = [one for one in listed if one.number not in numbers]
     elsewhere = await _sent_elsewhere(tx, message_id, fresh, rows[0].accepted_at - window)
     fresh = [one for one in fresh if one.repeat_key not in elsewhere]
+    added = Added(tuple(one.number for one in fresh), asked=asking is not None and bool(fresh))
     if asking is not None:
         if fresh:
             await _take(tx, asking, fresh.pop(0))
@@ -51,6 +61,7 @@ async def add(tx: Tx, *, message_id: str, listed: Sequence[Listed], window: int)
         else:
             await _merge(tx, asking, next(numbers[one.number] for one in listed if one.number in numbers))
     await _insert(tx, asking or rows[0], fresh, asked=asking is not None, held=held)
+    return added
 
 
 async def _sent_elsewhere(tx: Tx, message_id: str, listed: Sequence[Listed], since: Instant) -> set[str]:

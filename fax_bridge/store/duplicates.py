@@ -23,13 +23,16 @@ class Earlier:
 
 
 async def earlier(tx: Tx, *, message_id: str, sha256: str, since: Instant) -> dict[str, Earlier]:
-    """By fax of this message that is queued: where it goes, the fax before it, and when that was accepted."""
+    """By fax of this message that is queued: where it goes, the fax before it, and when that was accepted.
+
+    Not those whose address asked for it again.
+    """
     if tx.shared:  # the same document in the hand of another node, at the same moment
         lock = text("SELECT pg_advisory_xact_lock(:space, :n)")
         await tx.conn.execute(lock, {"space": 0x6661_7864, "n": zlib.crc32(sha256.encode()) % 1024})
-    mine = select(fax.c.id, fax.c.number, fax.c.target)
+    mine = select(fax.c.id, fax.c.number, fax.c.target, fax.c.options)
     mine = mine.where(fax.c.message_id == message_id, fax.c.state == FaxState.QUEUED)
-    rows = (await tx.conn.execute(mine)).all()
+    rows = [row for row in (await tx.conn.execute(mine)).all() if not (row.options or {}).get("again")]
     # All phone books have the empty number, until FaxMAX names one: they are the same where the target is.
     numbers = [row.number for row in rows if row.number]
     targets = [row.target for row in rows if not row.number]

@@ -87,7 +87,7 @@ class NewMessage:
     charges: tuple[quota.Charge, ...] = ()
     """What its faxes that are new take from the limits."""
     line: audit.Line | None = None
-    """Of the audit log; its recipients are those that get a fax."""
+    """Of the audit log; its recipients are those that get a fax, or of a preview would get one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +238,8 @@ async def _insert(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, ...]]],
         await tx.conn.execute(insert(message_piece), pieces)
     if faxed := [(new, faxes) for new, faxes in kept if not new.preview]:
         await _insert_faxes(tx, faxed, at)
+    places = [(new.line, tuple(one.number or one.target for one in faxes)) for new, faxes in kept]
+    await audit.record(tx, *(replace(line, recipients=told) for line, told in places if line))
     _announce(tx, [new.id for new, _ in kept])
 
 
@@ -271,8 +273,6 @@ async def _insert_faxes(tx: Tx, kept: Sequence[tuple[NewMessage, tuple[NewFax, .
             for message_id, after in late
         ]  # fmt: skip
         await tx.conn.execute(insert(notice), notices)
-    lines = [replace(new.line, recipients=tuple(one.number for one in faxes)) for new, faxes in kept if new.line]
-    await audit.record(tx, *lines)
     noted = [
         {"fax_id": one.id, "at": at, "state": FaxState.QUEUED, "note": "accepted"} for _, faxes in kept for one in faxes
     ]

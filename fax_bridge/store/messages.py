@@ -71,9 +71,9 @@ async def prepared(
 
 
 async def queued_numbers(tx: Tx, message_id: str) -> list[str]:
-    """Of the faxes that nobody cancelled or holds."""
-    queued = select(fax.c.number).where(fax.c.message_id == message_id, fax.c.state == FaxState.QUEUED)
-    return list((await tx.conn.execute(queued.order_by(fax.c.id))).scalars())
+    """Of the faxes that nobody cancelled or holds; of those that go to what is no number, that."""
+    queued = select(fax.c.number, fax.c.target).where(fax.c.message_id == message_id, fax.c.state == FaxState.QUEUED)
+    return [row.number or row.target for row in (await tx.conn.execute(queued.order_by(fax.c.id))).all()]
 
 
 async def _make_due(

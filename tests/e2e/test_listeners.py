@@ -35,6 +35,7 @@ auth = ["ayse"]
 match = "scanner@clinic.example"
 networks = ["127.0.0.0/8"]
 scanner = true
+report_to = ["office@example.com"]
 """
 FAX = "902163334455@fax.example.com"
 

@@ -73,6 +73,46 @@ async def test_the_same_document_again_is_held_and_its_sender_asked(tmp_path: Pa
         assert (await command(bridge, "audit", "--act", "nonsense")).returncode == 1
 
 
+async def test_who_says_again_is_not_asked(tmp_path: Path, note: EmailMessage) -> None:
+    """In the address for that recipient, in the subject for all; the held mail tells how, ready to be copied."""
+    async with bridge_in(tmp_path, more=ONCE) as bridge:
+        await bridge.send(note, "902163330000", "902163331000")
+        await waited(bridge, "delivered", "delivered")
+        await bridge.send(again(note, 1), "902163330000+again", "902163331000")
+        await waited(bridge, "delivered", "delivered", "delivered", "held")
+        asked = await until(lambda: _mail_with(bridge, "Bekletiliyor"))
+        assert "902163331000+again@fax.example.com" in words_of(asked)
+        assert "[fax: again]" in words_of(asked)
+        third = again(note, 2)
+        third.replace_header("Subject", f"{note['Subject']} [fax: again]")
+        await bridge.send(third, "902163330000", "902163331000")
+        await waited(bridge, *["delivered"] * 5, "held")
+
+
+async def test_one_book_is_not_another_to_the_guard_against_duplicates(tmp_path: Path, note: EmailMessage) -> None:
+    """Neither has a number that we know; the same book again is asked about."""
+    books = '[[senders]]\nmatch = "erp@example.net"\nnetworks = ["127.0.0.0/8"]\nbooks = true\n'
+    async with bridge_in(tmp_path, more=books + ONCE) as bridge:
+
+        async def held() -> bool | None:
+            return sum(fax["state"] == "held" for fax in await bridge.faxes()) == 1 or None
+
+        for number, book in enumerate(("contact-1", "contact-2", "contact-1")):
+            await bridge.send(again(note, number), book, sender="erp@example.net")
+
+            async def made() -> bool | None:
+                return all(fax["state"] != "queued" for fax in await bridge.faxes()) or None
+
+            await until(made)
+        await until(held)
+        (asked,) = [mail for mail in bridge.mails("erp@example.net") if "Bekletiliyor" in str(mail["Subject"])]
+        assert "contact-1+again@fax.example.com" in words_of(asked)
+        lines = said(await command(bridge, "audit", "--json"))
+        assert sorted(to for line in lines for to in line["to"] if line["act"] != "held") == sorted(
+            ["contact-1", "contact-2", "contact-1", "contact-1", "contact-2"]
+        )
+
+
 async def test_a_resend_by_the_operator_is_never_asked_about(tmp_path: Path, note: EmailMessage) -> None:
     """It is what the operator says it is."""
     async with bridge_in(tmp_path, more=ONCE) as bridge:
@@ -124,6 +164,74 @@ async def test_pages_that_never_fit_are_refused_with_a_report(tmp_path: Path, no
         report = await bridge.mail("ayse@example.com")
         assert "buradan bir kerede fakslanabilecek sayfadan fazlası var" in words_of(report)
         assert await states(bridge) == ["failed", "failed"]
+
+
+def listing(note: EmailMessage, number: int, *lines: str) -> EmailMessage:
+    """The note with a list attached."""
+    mail = again(note, number)
+    mail.add_attachment("\n".join(lines).encode(), maintype="text", subtype="plain", filename="distribution-list.txt")
+    return mail
+
+
+LISTS = """
+[reading]
+most_listed = 50
+[[senders]]
+match = "few@example.net"
+networks = ["127.0.0.0/8"]
+max_recipients = 3
+deny = ["9021644"]
+[[limits]]
+match = "few@example.net"
+per = "sender"
+faxes = 4
+within = "1h"
+[[limits]]
+match = "few@example.net"
+per = "destination"
+faxes = 1
+within = "1h"
+"""
+
+
+@pytest.mark.parametrize(
+    ("to", "lines", "words"),
+    [
+        (("list",), ("902164410000", "902163330000"), "no fax of yours may go to +90 216 441 00 00"),
+        (("list",), ("09001234567",), "premium-rate numbers"),
+        (("list",), ("preview+902163330000",), "a list holds numbers only"),
+        (("902163335000", "902163336000"), ("902163330000", "902163331000"), "4 > 3"),
+        (("902163335000", "list"), ("902163330000", "902163331000", "902163332000"), "4 > 3"),
+    ],
+)
+async def test_a_list_opens_nothing_that_an_address_does_not(
+    tmp_path: Path, note: EmailMessage, to: tuple[str, ...], lines: tuple[str, ...], words: str
+) -> None:
+    """What its sender may not write as a recipient no line of a list does for them: nothing of the mail goes."""
+    async with bridge_in(tmp_path, more=LISTS) as bridge:
+        await bridge.send(listing(note, 1, *lines), *to, sender="few@example.net")
+        report = await bridge.mail("few@example.net")
+        assert words in words_of(report)
+        assert set(await states(bridge)) == {"failed"}
+
+
+async def test_the_faxes_of_a_list_count_as_those_of_addresses_do(tmp_path: Path, note: EmailMessage) -> None:
+    """Each once, that to list@ being the first of them; over a limit nothing of the mail goes. Previews are no faxes;
+    the audit log has all of it."""
+    async with bridge_in(tmp_path, more=LISTS) as bridge:
+        three = ("902163330000", "902163331000", "902163332000")
+        await bridge.send(listing(note, 1, *three), "preview+list", sender="few@example.net")
+        await bridge.send(listing(note, 2, *three), "list", sender="few@example.net")
+        await waited(bridge, *["delivered"] * 3)
+        await bridge.send(listing(note, 3, "902163332000"), "list", sender="few@example.net")
+        await waited(bridge, *["delivered"] * 3, "failed")
+        code, words = await refusal(bridge, again(note, 4), "902163338000")
+        assert code == 250, words
+        lines = said(await command(bridge, "audit", "--json", "--who", "few@example.net"))
+        accepted = [(line["to"], line["detail"]) for line in lines if line["act"] == "accepted"]
+        assert accepted == [(["list"], ""), (["list"], ""), (["list"], "preview")]
+        (document,) = [line for line in lines if line["act"] == "document"]
+        assert sorted(document["to"]) == sorted(three)
 
 
 async def _mail_with(bridge: Bridge, word: str) -> EmailMessage | None:

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from fax_bridge.email_to_fax.receive import Intake
 from fax_bridge.setting_sources import load
-from fax_bridge.setting_types import Listen
+from fax_bridge.setting_types import Listen, UnixSocket
 from fax_bridge.settings import Settings
 from fax_bridge.store.schema import message
 from fax_bridge.store.store import Store
@@ -128,6 +128,12 @@ async def test_a_good_mail_that_is_sent_again_to_somebody_else_is_refused(
     assert "each recipient has to be in a signed To or Cc" in await asyncio.to_thread(send, replayed)
     unsigned_to = signed_with(key, mail_from(), include_headers=[b"from", b"subject"])
     assert "each recipient has to be in a signed To or Cc" in await asyncio.to_thread(send, unsigned_to)
+    for field in (b"To", b"Cc"):  # a signature covers the last field of a name, and is good with another above it
+        signed = signed_with(key, mail_from(more="Cc: x@bank.example\r\n"), include_headers=[b"from", b"to", b"cc"])
+        above = field + b": 902163334466@fax.example.com\r\n" + signed
+        answer = await asyncio.to_thread(send, above, to=("902163334466@fax.example.com",))
+        assert answer.startswith("550 5.7.26")
+        assert "a field of the header is there twice" in answer
     one_more = signed_with(key, mail_from())
     to = (FAX, "902163334466@fax.example.com")
     assert (await asyncio.to_thread(send, one_more, to=to)).startswith("550 5.7.26")
@@ -279,6 +285,59 @@ async def test_a_trusted_servers_own_word_is_taken(
     await intake.stop(grace=1)
     assert answer.startswith(code), answer
     assert zone.asked == []
+
+
+SIGNED = "DKIM-Signature: v=1; a=rsa-sha256; d={}; s=k;\r\n h=from : {};\r\n bh=x; b=y\r\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        (SIGNED.format("bank.example", "To"), "250"),
+        (SIGNED.format("bank.example", "subject"), "550"),
+        # The one that was good cannot be told from one that was added.
+        (SIGNED.format("bank.example", "to:cc") + SIGNED.format("mail.bank.example", "subject"), "550"),
+        (SIGNED.format("bank.example", "to") + SIGNED.format("relay.example", "subject"), "250"),
+        (SIGNED.format("bank.example", "to") + "To: somebody@elsewhere.example\r\n", "550"),
+    ],
+)
+async def test_a_trusted_servers_word_holds_for_the_recipients_that_the_author_signed(
+    tmp_path: Path, zone: Zone, store: Store, fields: str, code: str
+) -> None:
+    """It tells of a good signature, and not of what that covers; a signed mail without a signed To could be faxed to
+    any number by anybody who has it."""
+    intake = Intake(settings_with(tmp_path, zone, TOLD), store)
+    port = await intake.listen_smtp(Listen(host="127.0.0.1", port=0))
+    answer = await asyncio.to_thread(hand_in, port, (PASS + fields).encode() + mail_from())
+    await intake.stop(grace=1)
+    assert answer.startswith(code), answer
+
+
+async def test_a_signature_proves_a_mail_that_comes_by_the_unix_socket_too(
+    tmp_path: Path, zone: Zone, key: tuple[bytes, str], store: Store
+) -> None:
+    """There is no address for SPF to look at; that is no fault of ours, or the mail would be put off for days."""
+    settings = settings_with(tmp_path, zone)
+    path = tmp_path / "unix.toml"
+    path.write_text((tmp_path / "dmarc.toml").read_text().replace("dmarc = true", 'networks = ["unix"]\ndmarc = true'))
+    settings = load(path)
+    intake = Intake(settings, store)
+    await intake.listen_lmtp(UnixSocket(path=tmp_path / "s"))
+
+    def hand_over(mail: bytes) -> str:
+        with smtplib.LMTP(str(tmp_path / "s")) as lmtp:
+            lmtp.timeout = 20
+            lmtp.ehlo("client.example.com")
+            lmtp.mail("ayse@bank.example")
+            lmtp.rcpt(FAX)
+            code, words = lmtp.data(mail)
+            return f"{code} {words.decode()}"
+
+    try:
+        assert (await asyncio.to_thread(hand_over, signed_with(key, mail_from()))).startswith("250 2.0.0")
+        assert (await asyncio.to_thread(hand_over, mail_from())).startswith("550 5.7.26")
+    finally:
+        await intake.stop(grace=1)
 
 
 async def test_the_same_words_from_anywhere_else_mean_nothing(tmp_path: Path, zone: Zone, store: Store) -> None:

@@ -14,6 +14,8 @@ import pytest
 from sqlalchemy import func, select
 
 from fax_bridge.email_to_fax.receive import Intake
+from fax_bridge.service.reload import take_over
+from fax_bridge.setting_sources import load
 from fax_bridge.setting_types import UnixSocket
 from fax_bridge.settings import Settings
 from fax_bridge.store import intake
@@ -67,6 +69,30 @@ async def test_a_mail_is_on_disk_before_its_250(port: int, store: Store) -> None
         "default",
     )
     assert [(one.number, one.state) for one in faxes] == [("902163334455", "queued"), ("902163334466", "queued")]
+
+
+@pytest.mark.parametrize(("edit", "code"), [("*@example.org", 451), ("ayse@example.com", 451), ("*@example.com", 250)])
+async def test_a_right_that_is_taken_away_within_a_mail_is_gone(
+    settings: Settings, store: Store, port: int, tmp_path: Path, edit: str, code: int
+) -> None:
+    """A client could keep a transaction open, and send once more after the reload that was to stop it. What has changed
+    nothing for it is not felt."""
+
+    def dialogue(smtp: smtplib.SMTP) -> tuple[int, bytes]:
+        smtp.mail("ayse@example.com")
+        assert smtp.rcpt("902163334455@fax.example.com")[0] == 250
+        path = tmp_path / "changed.toml"
+        path.write_text((tmp_path / "fax-bridge.toml").read_text().replace("*@example.com", edit) + ALSO)
+        take_over(settings, load(path))
+        return smtp.data(MAIL)
+
+    answered, words = await talk(port, dialogue)
+    assert (answered, words[:5]) == (code, b"4.7.1" if code == 451 else b"2.0.0")
+    async with store.read() as conn:
+        assert (await conn.execute(select(func.count()).select_from(message))).scalar() == (code == 250)
+
+
+ALSO = '[[senders]]\nmatch = "veli@example.net"\nnetworks = ["127.0.0.0/8"]\n'
 
 
 async def test_two_addresses_of_one_number_are_one_fax(port: int, store: Store) -> None:

@@ -72,6 +72,15 @@ networks = ["10.1.0.0/16"]
     assert found is settings.senders[1]
 
 
+def test_a_sign_that_only_looks_like_a_letter_is_another(tmp_path: Path) -> None:
+    """The Kelvin sign is a small k to Unicode; as an address it is somebody else's."""
+    kurum = '[[senders]]\nmatch = "*@kurum.example"\nnetworks = ["10.1.0.0/16"]\n'
+    settings = settings_with(tmp_path, kurum + kurum.replace("kurum", "ÇİÇEK"))
+    assert sender_of(settings, "AYSE@KURUM.EXAMPLE", "10.1.2.3") is settings.senders[1]
+    assert sender_of(settings, "ayse@\u212aurum.example", "10.1.2.3") is None
+    assert sender_of(settings, "ayse@\u00e7İçek.example", "10.1.2.3") is settings.senders[2]
+
+
 ENTRIES = """
 [[senders]]
 match = "*@both.example"

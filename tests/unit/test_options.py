@@ -157,6 +157,8 @@ FINE = FaxOptions(resolution=Resolution.FINE)
         ("+letter+cover", FaxOptions(paper=Paper.LETTER, cover="on")),
         ("+paper=LEGAL+cover=with-text", FaxOptions(paper=Paper.LEGAL, cover="with_text")),
         ("+cli=0216-222.25.26", FaxOptions(cli="902162222526")),
+        ("+Again", FaxOptions(again=True)),
+        ("+again+fine", FaxOptions(again=True, resolution=Resolution.FINE)),
         ("+cli=+902162222526+fine", FaxOptions(cli="902162222526", resolution=Resolution.FINE)),
     ],
 )
@@ -187,6 +189,15 @@ def test_a_bracket_that_cannot_be_granted_is_refused_and_still_taken_off(written
     with pytest.raises(OptionFault):
         read_subject(f"Offer [fax: {written}]", NOON)
     assert bare_subject(f"Offer [fax: {written}]") == "Offer"
+
+
+def test_again_is_a_persons_word_about_one_mail() -> None:
+    """It has no value and is no header field, which would stay in a template, or be put on a signed mail by others."""
+    with pytest.raises(OptionFault):
+        read_address(LocalPart.read("902163334455+again=yes"), NOON)
+    assert read_header([("x-fax-again", "yes")], NOON) == FaxOptions()
+    assert unknown_fields([("x-fax-again", "yes")]) == ["x-fax-again"]
+    assert FaxOptions(again=True).kept() == {"again": "yes"}
 
 
 def test_header_fields_say_the_same_and_others_are_named() -> None:
