@@ -33,6 +33,7 @@ JOBS = {
     "rasterise": "fax_bridge.documents.raster",
     "picture": "fax_bridge.documents.picture",
     "fax_pictures": "fax_bridge.documents.fax_pictures",
+    "marks": "fax_bridge.documents.marks_reading",
     "self_test": "fax_bridge.documents.selftest",
 }
 """Job → the module whose ``work(task, arguments)`` does it."""
