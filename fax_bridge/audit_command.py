@@ -6,22 +6,21 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, NoReturn, get_args
+from typing import TYPE_CHECKING, Annotated, NoReturn, get_args
 from zoneinfo import ZoneInfo
 
 import typer
 
-from fax_bridge import console
-from fax_bridge.audit_trail import audit_list
+from fax_bridge.acts import Act
 from fax_bridge.errors import BridgeError
-from fax_bridge.settings import Settings
-from fax_bridge.store import audit
-from fax_bridge.wall_clock import instant_of
 
-_ACTS = ", ".join(get_args(audit.Act))
+if TYPE_CHECKING:
+    from fax_bridge.settings import Settings
+
+_ACTS = ", ".join(get_args(Act))
 
 
-def add_to(app: typer.Typer, settings_of: Callable[[Path | None], Settings]) -> None:
+def add_to(app: typer.Typer, settings_of: "Callable[[Path | None], Settings]") -> None:
     """``settings_of`` turns ``--config`` into settings, or ends the program with their faults."""
 
     @app.command("audit")
@@ -37,8 +36,13 @@ def add_to(app: typer.Typer, settings_of: Callable[[Path | None], Settings]) -> 
         until: Annotated[datetime | None, typer.Option(help="Before then.")] = None,
     ) -> None:
         """Who did what, to whom, by which right, and the SHA-256 of the document."""
+        from fax_bridge import console
+        from fax_bridge.audit_trail import audit_list
+        from fax_bridge.store import audit
+        from fax_bridge.wall_clock import instant_of
+
         settings = settings_of(config)
-        if unknown := set(act or ()) - set(get_args(audit.Act)):
+        if unknown := set(act or ()) - set(get_args(Act)):
             _fail(f"There is no act {', '.join(sorted(unknown))}. There are: {_ACTS}.")
         zone = ZoneInfo(settings.reports.timezone)
         wanted = audit.Wanted(

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from fax_bridge.acts import Act
 from fax_bridge.numbers import shown
 from fax_bridge.settings import Settings
 from fax_bridge.store import audit
@@ -26,7 +27,7 @@ def person() -> str:
     return f"{behind} as {user}" if behind and behind != user else user
 
 
-def line_of(settings: Settings, word: audit.Act, about: str, *, detail: str = "") -> audit.Line:
+def line_of(settings: Settings, word: Act, about: str, *, detail: str = "") -> audit.Line:
     right = f"a command on this machine, uid {os.getuid()}"
     return audit.Line(word, person(), right, about, int(settings.retention.audit * 1000), detail=detail)
 
@@ -34,7 +35,7 @@ def line_of(settings: Settings, word: audit.Act, about: str, *, detail: str = ""
 async def act_with(
     store: Store,
     settings: Settings,
-    word: audit.Act,
+    word: Act,
     about: str,
     work: Callable[[Tx], Awaitable[T]],
     *,

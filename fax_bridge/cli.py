@@ -1,4 +1,7 @@
-"""The command ``fax-bridge``: words become a call, its outcome becomes text and an exit status."""
+"""The command ``fax-bridge``: words become a call, its outcome becomes text and an exit status.
+
+Each command imports what it needs: the daemon does not carry the sandbox, and ``--help`` none of it.
+"""
 
 import asyncio
 import json
@@ -8,51 +11,22 @@ import sys
 from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from fax_bridge import (
-    __version__,
-    audit_command,
-    backups,
-    check,
-    cli_received,
-    console,
-    daemon,
-    eventlog,
-    templates_preview,
-)
-from fax_bridge.audit_trail import line_of
+from fax_bridge import __version__, audit_command, cli_received, cli_templates
 from fax_bridge.cli_password import hash_password
-from fax_bridge.demo import demo as run_demo
-from fax_bridge.documents.worker import ConvertedFax, Documents
 from fax_bridge.errors import BridgeError
-from fax_bridge.explain import explain as explain_mail
-from fax_bridge.explanation_files import write as write_explanation
 from fax_bridge.fax import FaxState, PushState, now
-from fax_bridge.faxmax.sandbox import Sandbox, SandboxSettings, fate_table
-from fax_bridge.history import (
-    account_list,
-    account_resume,
-    fax_act,
-    fax_hold,
-    fax_list,
-    fax_release,
-    fax_resend,
-    fax_show,
-    push_list,
-    push_replay,
-    push_show,
-    queue_told,
-    status_words,
-)
-from fax_bridge.service import journal
-from fax_bridge.setting_sources import DEFAULT_CONFIG, load
-from fax_bridge.settings import Settings, SettingsError
+from fax_bridge.faxmax.sandbox_fates import fate_table
+from fax_bridge.faxmax.sandbox_settings import SandboxSettings
 from fax_bridge.setup import commands as setup
-from fax_bridge.store import operator
-from fax_bridge.store.backup import back_up, restore
+from fax_bridge.setup.init import DEFAULT_CONFIG
+
+if TYPE_CHECKING:
+    from fax_bridge.documents.worker import ConvertedFax
+    from fax_bridge.settings import Settings
 
 T = TypeVar("T")
 
@@ -63,7 +37,7 @@ accounts = typer.Typer(no_args_is_help=True, help="The FaxMAX accounts.")
 app.add_typer(faxes, name="faxes")
 app.add_typer(pushes, name="pushes")
 app.add_typer(accounts, name="accounts")
-app.add_typer(templates_preview.app, name="templates")
+app.add_typer(cli_templates.app, name="templates")
 cli_received.register(app, lambda config: _settings(config))
 app.command("hash-password")(hash_password)
 
@@ -96,6 +70,9 @@ def fax_bridge(
 @app.command()
 def serve(config: Config = None) -> None:
     """Run the daemon until SIGTERM or SIGINT."""
+    from fax_bridge import daemon, eventlog
+    from fax_bridge.service import journal
+
     settings = _settings(config)
     to_journal = settings.log.journal and journal.is_ours(os.environ, sys.stderr)
     eventlog.set_up(settings.log.format, settings.log.level, to_journal=to_journal)
@@ -112,6 +89,10 @@ def demo(
     directory: Annotated[Path | None, typer.Option("--dir", help="Where the files go. [default: a new one]")] = None,
 ) -> None:
     """Bridge, sandbox and a mailbox on free loopback ports: a mail becomes a fax, a fax becomes a mail."""
+    from fax_bridge import daemon
+    from fax_bridge.demo import demo as run_demo
+    from fax_bridge.settings import SettingsError
+
     seen: list[bool] = []
 
     async def play() -> None:
@@ -134,6 +115,10 @@ def sandbox(
     number: Annotated[list[str] | None, typer.Option(help="A number of the account itself; may be repeated.")] = None,
 ) -> None:
     """A stand-in FaxMAX server that follows the vendor's page."""
+    from fax_bridge import daemon
+    from fax_bridge.documents.worker import Documents
+    from fax_bridge.faxmax.sandbox import Sandbox
+
     told = SandboxSettings(listen=listen, token=token, notify_url=notify, numbers=tuple(number or ()))
 
     async def run() -> None:
@@ -156,6 +141,8 @@ def sandbox(
 @app.command("check")
 def check_settings(config: Config = None) -> None:
     """Say whether these settings can run, each fault with its mend."""
+    from fax_bridge import check
+
     path = _path(config)
     faults = check.faults_of(path)
     for fault in faults:
@@ -175,6 +162,10 @@ def explain(
     png: Annotated[Path | None, typer.Option(help="A directory: write a picture of each page there.")] = None,
 ) -> None:
     """What this mail would become: recipients, the fate of every part, the document. Sends nothing."""
+    from fax_bridge import console
+    from fax_bridge.explain import explain as explain_mail
+    from fax_bridge.explanation_files import write as write_explanation
+
     draw = png is not None or (cover is not None and cover.suffix.lower() == ".pdf")
     try:
         told = asyncio.run(explain_mail(file.read_bytes(), to or [], draw=draw, name=file.name))
@@ -192,8 +183,10 @@ def convert(
     as_json: AsJson = False,
 ) -> None:
     """Turn a received fax into a PDF, as the daemon does."""
+    from fax_bridge import console
+    from fax_bridge.documents.worker import Documents
 
-    async def run() -> ConvertedFax:
+    async def run() -> "ConvertedFax":
         async with Documents() as documents:
             return await documents.tiff_to_pdf(tiff.read_bytes())
 
@@ -216,6 +209,9 @@ def faxes_list(
     state: Annotated[list[FaxState] | None, typer.Option(help="Only these states.")] = None,
 ) -> None:
     """The queue and the history, the newest first."""
+    from fax_bridge import console
+    from fax_bridge.history import fax_list
+
     rows = _ask(fax_list(_settings(config), limit, state or ()))
     _print_json(rows) if as_json else console.faxes(rows)
 
@@ -223,6 +219,9 @@ def faxes_list(
 @faxes.command("show")
 def faxes_show(fax_id: FaxId, config: Config = None, as_json: AsJson = False) -> None:
     """All that is known of one fax."""
+    from fax_bridge import console
+    from fax_bridge.history import fax_show
+
     found = _ask(fax_show(_settings(config), fax_id))
     if found is None:
         _fail(f"There is no fax {fax_id}. fax-bridge faxes list shows those that are known.")
@@ -232,6 +231,9 @@ def faxes_show(fax_id: FaxId, config: Config = None, as_json: AsJson = False) ->
 @faxes.command("retry")
 def faxes_retry(fax_id: FaxId, config: Config = None) -> None:
     """Try a queued fax now instead of waiting, also for its time to send or for quiet hours to end."""
+    from fax_bridge.history import fax_act
+    from fax_bridge.store import operator
+
     _ask(fax_act(_settings(config), operator.retry, fax_id))
     typer.echo(f"{fax_id} is tried now.")
 
@@ -239,6 +241,9 @@ def faxes_retry(fax_id: FaxId, config: Config = None) -> None:
 @faxes.command("cancel")
 def faxes_cancel(fax_id: FaxId, config: Config = None) -> None:
     """Take a fax back that was not handed to FaxMAX; its sender gets a report."""
+    from fax_bridge.history import fax_act
+    from fax_bridge.store import operator
+
     _ask(fax_act(_settings(config), operator.cancel, fax_id))
     typer.echo(f"{fax_id} is cancelled.")
 
@@ -246,12 +251,16 @@ def faxes_cancel(fax_id: FaxId, config: Config = None) -> None:
 @faxes.command("hold")
 def faxes_hold(fax_id: FaxId, config: Config = None) -> None:
     """Let a fax that was not handed to FaxMAX wait until it is released; after faxmax.held_for it is cancelled."""
+    from fax_bridge.history import fax_hold
+
     typer.echo(f"{fax_id} is held until {_ask(fax_hold(_settings(config), fax_id))}.")
 
 
 @faxes.command("release")
 def faxes_release(fax_id: FaxId, config: Config = None) -> None:
     """Let a held fax go."""
+    from fax_bridge.history import fax_release
+
     _ask(fax_release(_settings(config), fax_id))
     typer.echo(f"{fax_id} is released.")
 
@@ -259,6 +268,8 @@ def faxes_release(fax_id: FaxId, config: Config = None) -> None:
 @faxes.command("resend")
 def faxes_resend(fax_id: FaxId, config: Config = None) -> None:
     """Fax the document of an ended fax once more; its sender gets a new report."""
+    from fax_bridge.history import fax_resend
+
     typer.echo(f"Sent again as {_ask(fax_resend(_settings(config), fax_id))}.")
 
 
@@ -270,6 +281,9 @@ def pushes_list(
     state: Annotated[list[PushState] | None, typer.Option(help="Only these states.")] = None,
 ) -> None:
     """The pushes, the newest first."""
+    from fax_bridge import console
+    from fax_bridge.history import push_list
+
     rows = _ask(push_list(_settings(config), limit, state or ()))
     _print_json(rows) if as_json else console.pushes(rows)
 
@@ -277,6 +291,9 @@ def pushes_list(
 @pushes.command("show")
 def pushes_show(push_id: PushId, config: Config = None, as_json: AsJson = False) -> None:
     """A push as it came."""
+    from fax_bridge import console
+    from fax_bridge.history import push_show
+
     found = _ask(push_show(_settings(config), push_id))
     if found is None:
         _fail(f"There is no push {push_id}. fax-bridge pushes list shows those that are known.")
@@ -286,6 +303,8 @@ def pushes_show(push_id: PushId, config: Config = None, as_json: AsJson = False)
 @pushes.command("replay")
 def pushes_replay(push_id: PushId, config: Config = None) -> None:
     """Work a push through again, with today's settings; what it told before is not told twice."""
+    from fax_bridge.history import push_replay
+
     _ask(push_replay(_settings(config), push_id))
     typer.echo(f"{push_id} is worked through again.")
 
@@ -293,6 +312,9 @@ def pushes_replay(push_id: PushId, config: Config = None) -> None:
 @pushes.command("words")
 def pushes_words(config: Config = None, as_json: AsJson = False) -> None:
     """FaxMAX's status words, how often each came, and what it is taken for; the line to add for an unknown one."""
+    from fax_bridge import console
+    from fax_bridge.history import status_words
+
     rows = _ask(status_words(_settings(config)))
     _print_json(rows) if as_json else console.status_words(rows)
 
@@ -300,6 +322,9 @@ def pushes_words(config: Config = None, as_json: AsJson = False) -> None:
 @app.command()
 def queue(config: Config = None, as_json: AsJson = False) -> None:
     """How many faxes, pushes and mails are in which state, what waits longest, which accounts are paused and why."""
+    from fax_bridge import console
+    from fax_bridge.history import queue_told
+
     told = _ask(queue_told(_settings(config)))
     _print_json(told) if as_json else console.queue(told)
 
@@ -312,6 +337,9 @@ def backup(
     config: Config = None,
 ) -> None:
     """Copy the database, consistent, while the daemon works."""
+    from fax_bridge import backups
+    from fax_bridge.store.backup import back_up
+
     if (file is None) == (into is None):
         _fail("Give a FILE, or a directory with --into.")
     try:
@@ -330,6 +358,9 @@ def restore_backup(
     config: Config = None,
 ) -> None:
     """Put a backup in place, while no daemon runs. Faxes that wait in it may have gone out since: they are held."""
+    from fax_bridge.audit_trail import line_of
+    from fax_bridge.store.backup import restore
+
     settings = _settings(config)
     until = now() + int(settings.faxmax.held_for * 1000)
     line = line_of(settings, "restore", "store")
@@ -340,6 +371,9 @@ def restore_backup(
 @accounts.command("list")
 def accounts_list(config: Config = None, as_json: AsJson = False) -> None:
     """The accounts, and why one is paused."""
+    from fax_bridge import console
+    from fax_bridge.history import account_list
+
     rows = _ask(account_list(_settings(config)))
     _print_json(rows) if as_json else console.accounts(rows)
 
@@ -347,6 +381,8 @@ def accounts_list(config: Config = None, as_json: AsJson = False) -> None:
 @accounts.command("resume")
 def accounts_resume(name: str, config: Config = None) -> None:
     """Serve a paused account again, once its credentials are right."""
+    from fax_bridge.history import account_resume
+
     if not _ask(account_resume(_settings(config), name)):
         _fail(f"There is no account {name}. fax-bridge accounts list shows those that are known.")
     typer.echo(f"{name} is served again.")
@@ -363,7 +399,10 @@ def _path(config: Path | None) -> Path | None:
     return DEFAULT_CONFIG
 
 
-def _settings(config: Path | None) -> Settings:
+def _settings(config: Path | None) -> "Settings":
+    from fax_bridge.setting_sources import load
+    from fax_bridge.settings import SettingsError
+
     try:
         return load(_path(config))
     except SettingsError as error:

@@ -4,14 +4,14 @@ import sys
 
 import typer
 
-from fax_bridge.email_to_fax.logins import hash_of
-
 SHORTEST = 8
 """Characters; whoever may send faxes spends somebody's money."""
 
 
 def hash_password() -> None:
     """Ask for a password, or read one line of standard input, and print its hash for [[users]] password_hash."""
+    from fax_bridge.email_to_fax.logins import hash_of
+
     if sys.stdin.isatty():
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:

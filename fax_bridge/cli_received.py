@@ -5,22 +5,20 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 from zoneinfo import ZoneInfo
 
 import typer
 
 from fax_bridge.errors import BridgeError
 from fax_bridge.fax import now
-from fax_bridge.fax_to_email.route import Facts
-from fax_bridge.numbers import BadNumber, read_number
-from fax_bridge.received_faxes import as_file, listed
-from fax_bridge.routing import lines_of, tell
-from fax_bridge.settings import Settings
+
+if TYPE_CHECKING:
+    from fax_bridge.settings import Settings
 
 Config = Annotated[Path | None, typer.Option("--config", help="The settings, as for serve.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
-SettingsOf = Callable[[Path | None], Settings]
+SettingsOf = Callable[[Path | None], "Settings"]
 
 
 def register(app: typer.Typer, settings_of: SettingsOf) -> None:
@@ -40,6 +38,10 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Where such a fax would go, and of every route why or why not. Sends nothing."""
+        from fax_bridge.fax_to_email.route import Facts
+        from fax_bridge.numbers import BadNumber, read_number
+        from fax_bridge.routing import lines_of, tell
+
         settings = settings_of(config)
         try:
             region = settings.numbers.region
@@ -63,6 +65,8 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, the newest first.")] = 50,
     ) -> None:
         """The received faxes, the newest first, and what became of them."""
+        from fax_bridge.received_faxes import listed
+
         rows = asyncio.run(listed(settings_of(config), limit))
         if as_json:
             typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
@@ -78,6 +82,8 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         config: Config = None,
     ) -> None:
         """Write a received fax into a file, for as long as it is kept."""
+        from fax_bridge.received_faxes import as_file
+
         try:
             content = asyncio.run(as_file(settings_of(config), fax_id, as_pdf=file.suffix.lower() == ".pdf"))
             with file.open("xb") as out:
@@ -89,7 +95,7 @@ def register(app: typer.Typer, settings_of: SettingsOf) -> None:
         typer.echo(f"{file}: {len(content)} bytes.")
 
 
-def _instant(text: str, settings: Settings) -> int:
+def _instant(text: str, settings: "Settings") -> int:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

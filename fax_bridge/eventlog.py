@@ -16,7 +16,7 @@ Word = Literal[
     "accepted", "rejected", "document", "submitted", "retry", "unknown", "paused", "resumed", "ended", "fax_received",
     "converted", "push", "status", "mailed", "mail_retry", "mail_failed", "quarantined", "settings", "outage",
     "started", "stopped", "bounce", "passed_on", "handed_over", "hand_over_retry", "hand_over_failed", "link_fetched",
-    "reloaded", "alert",
+    "reloaded", "alert", "loop_test",
 ]  # fmt: skip
 
 

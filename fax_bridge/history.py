@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 
 from ulid import ULID
 
+from fax_bridge.acts import Act
 from fax_bridge.audit_trail import act_with
 from fax_bridge.fax import FaxState, Instant, PushState, now
 from fax_bridge.faxmax.status import AMBIGUOUS, Meaning, fold, line_to_add, meaning_of
 from fax_bridge.numbers import shown
 from fax_bridge.settings import Settings
 from fax_bridge.store import accounts, faxes, operator
-from fax_bridge.store.audit import Act
 from fax_bridge.store.store import Store, Tx
 from fax_bridge.store.worker import Work
 

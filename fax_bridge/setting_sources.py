@@ -20,8 +20,6 @@ ENV_PREFIX = "FAX_BRIDGE_"
 ENV_OUTSIDE = frozenset({"FAX_BRIDGE_CONFIG", "FAX_BRIDGE_CI"})
 """Variables with our prefix that are not settings."""
 
-DEFAULT_CONFIG = Path("/etc/fax-bridge/fax-bridge.toml")
-
 
 class CredentialsSource(PydanticBaseSettingsSource):
     """Files in systemd's ``$CREDENTIALS_DIRECTORY`` named as their setting, e.g. ``faxmax.token``."""

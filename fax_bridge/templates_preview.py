@@ -1,4 +1,4 @@
-"""``fax-bridge templates preview``: every mail with sample data, as files that a browser and a mail program open."""
+"""Every mail with sample data, as files that a browser and a mail program open: ``fax-bridge templates preview``."""
 
 import asyncio
 import base64
@@ -7,41 +7,11 @@ import re
 from email import policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Annotated, NoReturn
-
-import typer
 
 from fax_bridge.documents.worker import Documents
-from fax_bridge.errors import BridgeError
 from fax_bridge.fax import Language
 from fax_bridge.mail.samples import Sheets, sample_mails
-from fax_bridge.mail.words import Words, WordsError, templates_root
-from fax_bridge.setting_sources import load
-from fax_bridge.settings import SettingsError
-
-app = typer.Typer(no_args_is_help=True, help="The words of mails and covers.")
-
-
-@app.callback()
-def templates() -> None:
-    """The words of mails and covers."""
-
-
-@app.command()
-def preview(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go; made if it is not there.")],
-    config: Annotated[Path | None, typer.Option(help="Settings whose templates_dir is shown.")] = None,
-    templates_dir: Annotated[Path | None, typer.Option(help="Templates that win over the program's own.")] = None,
-) -> None:
-    """Write each mail with sample data, in both languages: NAME.LANGUAGE.eml, .html and .txt. Sends nothing."""
-    try:
-        own = templates_dir or (load(config).templates_dir if config else None)
-        names = write_all(directory, Words(own))
-    except SettingsError as error:
-        _fail("\n".join(error.faults))
-    except (BridgeError, WordsError, OSError) as fault:
-        _fail(str(fault))
-    typer.echo(f"{directory}: {len(names)} mails, each as .eml, .html and .txt.")
+from fax_bridge.mail.words import Words, templates_root
 
 
 def write_all(directory: Path, words: Words) -> list[str]:
@@ -86,8 +56,3 @@ def _text_of(mail: EmailMessage) -> str:
     body = mail.get_body(("plain",))
     head = "".join(f"{name}: {mail[name]}\n" for name in ("From", "To", "Subject"))
     return f"{head}\n{body.get_content() if body else ''}".replace("\r\n", "\n")
-
-
-def _fail(text: str) -> NoReturn:
-    typer.echo(text, err=True)
-    raise typer.Exit(1)

@@ -35,6 +35,7 @@ JOBS = {
     "raster_pdf": "fax_bridge.documents.raster_pdf",
     "picture": "fax_bridge.documents.picture",
     "fax_pictures": "fax_bridge.documents.fax_pictures",
+    "marks": "fax_bridge.documents.marks_reading",
     "self_test": "fax_bridge.documents.selftest",
 }
 """Job → the module whose ``work(task, arguments)`` does it."""

@@ -186,6 +186,13 @@ class Documents:
         png, _ = await self._do("picture", {"page": page, "dpi": dpi}, pdf)
         return png
 
+    async def marks(self, pdf: bytes) -> int | None:
+        """The number that :mod:`fax_bridge.documents.marks` drew on its first page; ``None``, or some number, where
+        none was drawn.
+        """
+        _, number = await self._do("marks", {}, pdf)
+        return None if number is None else int(number)
+
     async def fax_pictures(
         self, pdf: bytes, *, pages: int = 1, resolution: Resolution = Resolution.FINE, paper: Paper = Paper.A4
     ) -> tuple[bytes, ...]:

@@ -12,7 +12,7 @@ import stat
 import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from ulid import ULID
@@ -32,7 +32,6 @@ from fax_bridge.email_to_fax.grants import granted, numbers_to_show
 from fax_bridge.email_to_fax.incoming import LOCAL_ERROR, Incoming, reason_of
 from fax_bridge.email_to_fax.logins import Logins
 from fax_bridge.email_to_fax.options import NO_COVER
-from fax_bridge.email_to_fax.proof import Prover
 from fax_bridge.email_to_fax.smtp_connection import SHUTTING_DOWN, Connection
 from fax_bridge.email_to_fax.smtp_limits import Room, Sessions
 from fax_bridge.email_to_fax.smtp_login import HANDSHAKE
@@ -47,6 +46,9 @@ from fax_bridge.setting_types import UNIX, Listen, UnixSocket
 from fax_bridge.settings import Sender, Settings
 from fax_bridge.store import intake, quota
 from fax_bridge.store.store import Store
+
+if TYPE_CHECKING:
+    from fax_bridge.email_to_fax.proof import Prover
 
 log = structlog.get_logger("smtp")
 
@@ -94,7 +96,7 @@ class Intake:
         self._system = system
         self._certificates = certificates_of("smtp.tls", settings.smtp.tls)
         self._logins = Logins(settings.users) if settings.users else None
-        self._prover = Prover(settings.smtp)
+        self._prover: Prover | None = None
         self.smtp_profile = Profile(
             certificates=self._certificates,
             require_tls=settings.smtp.require_tls,
@@ -175,9 +177,18 @@ class Intake:
         while any(session.accepting for session in self._sessions):  # noqa: ASYNC110 — as below
             await asyncio.sleep(0.02)
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._prover.close()
+        if self._prover:
+            self._prover.close()
         if self._logins:
             self._logins.close()
+
+    def _the_prover(self) -> "Prover":
+        """Made for the first mail that has to prove something: its libraries take 4 MB and, once, 60 ms of the loop."""
+        if self._prover is None:
+            from fax_bridge.email_to_fax.proof import Prover
+
+            self._prover = Prover(self.settings.smtp)
+        return self._prover
 
     async def _left(self, seconds: float) -> None:
         """Wait until all sessions have ended, but no longer than that."""
@@ -307,7 +318,7 @@ class Intake:
         sender = transaction.sender
         if sender is None or not sender.dmarc:
             return ""
-        refusal = await self._prover.refusal(
+        refusal = await self._the_prover().refusal(
             sender,
             lambda: mail.whole(content),
             client=client,

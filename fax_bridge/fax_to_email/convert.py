@@ -11,12 +11,15 @@ from fax_bridge.documents.fault import Fault
 from fax_bridge.documents.worker import Documents
 from fax_bridge.errors import DocumentRefused
 from fax_bridge.eventlog import event
+from fax_bridge.fax import now
 from fax_bridge.fax_to_email.deliver import Composer, Sent
 from fax_bridge.fax_to_email.route import Facts, decide
-from fax_bridge.numbers import shown
+from fax_bridge.loop_test import number_of
+from fax_bridge.numbers import digits_or_none, shown
 from fax_bridge.settings import Settings
-from fax_bridge.store import pushes
+from fax_bridge.store import loop_tests, pushes
 from fax_bridge.store.lease import Lease
+from fax_bridge.store.loop_tests import LoopTest
 from fax_bridge.store.store import Store
 from fax_bridge.store.worker import Work
 
@@ -95,6 +98,10 @@ class Converter:
             made = Converted(None, 0, (), None, "worker_crashed", "the conversion failed again and again")
         else:
             made = await convert(tiff, self._documents, information(row))
+        if (test := await self._loop_test(row, made)) is not None:
+            await self._store.write(partial(loop_tests.came_home, lease=lease, test=test, at=now(), pages=made.pages))
+            event("loop_test", test.fax_id, outcome="home", received=row.id)
+            return
         sent = self._sent(row, made, tiff)
         await self._store.write(
             partial(
@@ -108,6 +115,20 @@ class Converter:
         )
         to = [address for mail in sent.mails for address in mail.recipients]
         event("converted", row.id, pages=made.pages, problem=made.remark, to=to, others=len(sent.others))
+
+    async def _loop_test(self, row: Work, made: Converted) -> LoopTest | None:
+        """The test of ours that this fax is, if it is one. Only a fax to the own number is looked at."""
+        if made.pdf is None or row.called != digits_or_none(self._settings.faxmax.cli, self._settings.numbers.region):
+            return None
+        async with self._store.read() as conn:
+            tests = {number_of(test.fax_id): test for test in await loop_tests.missing(conn)}
+        if not tests:
+            return None
+        try:
+            number = await self._documents.marks(made.pdf)
+        except DocumentRefused:
+            return None
+        return None if number is None else tests.get(number)
 
     def _sent(self, row: Work, made: Converted, tiff: bytes) -> Sent:
         if row.fallback_reason:  # it has gone to its routes already, and one of them did not get it

@@ -55,10 +55,12 @@ class Metrics:
         self._conversions = counter("conversions", "Received faxes made into PDFs.", "outcome")
         self._relayed = counter("relay_mails", "Tries to hand a mail to the relay.", "outcome")
         self._outages = counter("faxmax_outages", "Times that FaxMAX was taken to be out of reach.")
+        self._loop_tests = counter("loop_tests", "Test faxes to the own number, sent and home again.", "outcome")
         self._accept_time = histogram("accept", "From a mail's DATA to its 250.", SECONDS)
         self._submit_time = histogram("submit", "From a mail's DATA to FaxMAX's fax id.", MINUTES)
         self._delivery_time = histogram("delivery", "From a mail's DATA to the confirmed delivery.", MINUTES)
         self._conversion_time = histogram("conversion", "From a push to the mail with the received fax.", MINUTES)
+        self._loop_time = histogram("loop_test", "From sending a test fax to its coming back.", MINUTES)
         lag = Histogram(
             "fax_bridge_event_loop_lag_seconds", "How late the event loop comes.", buckets=LAG, registry=registry
         )
@@ -140,6 +142,12 @@ class Metrics:
 
     def _hear_mail_failed(self, *_: Any) -> None:
         self._relayed.labels("failed").inc()
+
+    def _hear_loop_test(self, subject: str, facts: dict[str, Any]) -> None:
+        outcome = "home" if facts.get("outcome") == "home" else "sent"
+        self._loop_tests.labels(outcome).inc()
+        if outcome == "home":
+            _observe(self._loop_time, subject)
 
     def _hear_outage(self, *_: Any) -> None:
         self._outages.inc()

@@ -17,6 +17,7 @@ from fax_bridge.errors import BridgeError
 from fax_bridge.eventlog import event
 from fax_bridge.fax import Instant, now
 from fax_bridge.mail.alerts import Alerts
+from fax_bridge.ops.looping import Loop
 from fax_bridge.ops.observer import Facts, Observer
 from fax_bridge.ops.working_time import WorkingTime
 from fax_bridge.setting_types import Day
@@ -66,6 +67,7 @@ class Watch:
         self._observer = observer
         self._documents = documents
         self._alerts = alerts
+        self._loop = Loop(settings, store, documents)
         self._since = now()
         self._tested_at = now()
         """The start has tested it."""
@@ -82,6 +84,13 @@ class Watch:
         """Write to the operator about every cause that was not told lately."""
         facts = await self._observer.facts()
         found = [*causes(facts, self._settings, at=now(), since=self._since), *await self._self_test()]
+        try:
+            overdue = await self._loop.look()
+        except BridgeError as fault:  # no converter, which the self-test tells of
+            log.warning("the loop test could not be sent", fault=str(fault))
+            overdue = None
+        if overdue:
+            found.append(Cause("loop_test", overdue))
         for cause in found:
             if await self._store.write(partial(self._tell, cause=cause)):
                 event("alert", cause=cause.name, **cause.values)

@@ -1,8 +1,8 @@
 """``[ops]`` and ``[alerts]``: how the operator watches the daemon."""
 
-from typing import get_args
+from typing import Self, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fax_bridge.setting_types import ClockTime, Day, Duration, Listen, Seconds
 from fax_bridge.settings.section import Section
@@ -32,7 +32,19 @@ class AlertSettings(Section):
     """The working time, in ``reports.timezone``."""
     self_test_every: Duration = Seconds(21600.0)
     """How often the converter has to prove that it still draws letters; ``"0s"`` for never."""
+    loop_test_every: Duration = Seconds(0.0)
+    """How often a test page is faxed to ``faxmax.cli``, the account's own number; it has to come back as a received
+    fax, and is then shown to nobody. Each costs a page. ``"0s"`` for never.
+    """
+    loop_test_within: Duration = Seconds(1800.0)
+    """How long it may take before the operator is told."""
     repeat: Duration = Seconds(86400.0)
     """How long a cause that lasts is not told again."""
     look_every: Duration = Seconds(60.0)
     """How often it is looked at all of this."""
+
+    @model_validator(mode="after")
+    def loop_test_has_its_time(self) -> Self:
+        if self.loop_test_every and not 0 < self.loop_test_within < self.loop_test_every:
+            raise ValueError("loop_test_within has to be shorter than loop_test_every. Make the tests rarer.")
+        return self

@@ -6,16 +6,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from fax_bridge.errors import BridgeError
-from fax_bridge.setting_sources import DEFAULT_CONFIG
-from fax_bridge.settings import Settings, SettingsError
-from fax_bridge.setup import init, trial
+from fax_bridge.setup import init
 from fax_bridge.setup.finding import Finding, Verdict
+from fax_bridge.setup.init import DEFAULT_CONFIG
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fax_bridge.settings import Settings
 
 Config = Annotated[
     Path | None,
@@ -25,7 +28,7 @@ _MARKS = {Verdict.GOOD: "[green]✓[/green]", Verdict.WARNING: "[yellow]![/yello
 
 
 def add_to(
-    app: typer.Typer, path_of: Callable[[Path | None], Path | None], read: Callable[[Path | None], Settings]
+    app: typer.Typer, path_of: Callable[[Path | None], Path | None], read: "Callable[[Path | None], Settings]"
 ) -> None:
     """``path_of`` and ``read`` find the settings file and the settings as all commands do."""
 
@@ -53,6 +56,8 @@ def add_to(
         force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
     ) -> None:
         """Write a commented settings file, and print what has to be set elsewhere."""
+        from fax_bridge.settings import SettingsError
+
         answers = init.Answers(
             domain=domain, token=token, cli=cli, fallback=fallback, sender=sender,
             networks=tuple(network or init.Answers.networks), relay=relay, public_url=public_url, faxmax_url=faxmax_url,
@@ -68,7 +73,7 @@ def add_to(
         typer.echo(f"{config} is written. What is left to do elsewhere:\n")
         for place, lines in init.what_is_left(answers, secret):
             typer.echo(f"# {place}\n{lines}\n")
-        typer.echo("Then: systemctl enable --now fax-bridge, and fax-bridge doctor.")
+        typer.echo(f"Then: {init.START}, and fax-bridge doctor.")
 
     @app.command("doctor")
     def examine(
@@ -100,7 +105,9 @@ def add_to(
 
 
 async def _examine(config: Path | None, nameserver: str | None, *, as_json: bool) -> list[Finding]:
-    from fax_bridge.setup import doctor  # its DNS library is nothing for the daemon to carry: 3 MB
+    from rich.console import Console
+
+    from fax_bridge.setup import doctor
 
     out = Console(highlight=False, stderr=as_json, width=None if sys.stdout.isatty() else 240)
     findings = []
@@ -116,14 +123,18 @@ async def _examine(config: Path | None, nameserver: str | None, *, as_json: bool
     return findings
 
 
-def _show(out: Console, finding: Finding) -> None:
+def _show(out: "Console", finding: Finding) -> None:
     out.print(f"{_MARKS[finding.verdict]} [bold]{finding.name}[/bold] ", end="")
     out.print(finding.said, markup=False, soft_wrap=True)
     if finding.mend:
         out.print(f"  → {finding.mend}", markup=False, soft_wrap=True)
 
 
-async def _follow(settings: Settings, number: str, to: str, server: str | None) -> bool:
+async def _follow(settings: "Settings", number: str, to: str, server: str | None) -> bool:
+    from rich.console import Console
+
+    from fax_bridge.setup import trial
+
     out = Console(highlight=False, width=None if sys.stdout.isatty() else 240)
     with out.status("The test page is made and handed in …"):
         faxes = await trial.send(settings, number, to, server)

@@ -13,10 +13,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fax_bridge.errors import BridgeError
-from fax_bridge.setting_sources import load
+
+DEFAULT_CONFIG = Path("/etc/fax-bridge/fax-bridge.toml")
+
+START = "systemctl enable --now fax-bridge-smtp.socket fax-bridge-webhook.socket fax-bridge.service"
 
 READERS = "fax-bridge-settings"
 """The group that the unit's user is in, and that may read the file."""
+
+
+POSTFIX = """\
+# The fax domain is handed to the bridge.
+relay_domains = {domain}
+transport_maps = texthash:/etc/postfix/fax_transport
+
+# Only own and logged-in clients may send there. This comes first: what permits later does not matter.
+smtpd_restriction_classes = fax_clients
+fax_clients = permit_mynetworks, permit_sasl_authenticated, reject
+smtpd_recipient_restrictions =
+    check_recipient_access texthash:/etc/postfix/fax_access,
+    permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination"""
+"""The lines of docs/postfix.md, which a test compares and runs a real Postfix with."""
 
 
 @dataclass(frozen=True)  # no slots: the class gives its defaults to the command line
@@ -101,6 +118,8 @@ def write(path: Path, text: str, *, force: bool) -> None:
     Raises :class:`BridgeError` where a file is there already (without ``force``), where it cannot be written, and
     :class:`~fax_bridge.settings.SettingsError` where the answers make no settings that can run.
     """
+    from fax_bridge.setting_sources import load  # not above: the command line knows this module for its defaults
+
     if path.exists() and not force:
         raise BridgeError(f"{path} is there already. Name another with --config, or overwrite it with --force.")
     try:
@@ -143,17 +162,12 @@ def what_is_left(answers: Answers, secret: str) -> list[tuple[str, str]]:
     host, _, port = answers.smtp_listen.rpartition(":")
     public = answers.public_url.rstrip("/") or "https://YOUR.PROXY"
     bracketed = host if host.startswith("[") else f"[{host}]"
-    main_cf = (
-        "transport_maps = hash:/etc/postfix/transport\n"
-        f"relay_domains = $mydestination {answers.domain}\n"
-        "smtpd_recipient_restrictions = permit_mynetworks permit_sasl_authenticated\n"
-        "    check_recipient_access hash:/etc/postfix/fax_domains reject_unauth_destination"
-    )
-    transport = f"{answers.domain}  smtp:{bracketed}:{port}"
-    reject = f"{answers.domain}  REJECT only our own users may send faxes"
+    main_cf = POSTFIX.format(domain=answers.domain)
+    transport = f"{answers.domain}    smtp:{bracketed}:{port}"
+    access = f"{answers.domain}    fax_clients"
     return [
         ("FaxMAX, fax_notification_url of the account", f"{public}/push/{secret}"),
-        ("Postfix, /etc/postfix/transport (then: postmap /etc/postfix/transport)", transport),
-        ("Postfix, /etc/postfix/fax_domains (then: postmap /etc/postfix/fax_domains)", reject),
-        ("Postfix, main.cf (then: postfix reload)", main_cf),
+        ("Postfix, /etc/postfix/fax_transport", transport),
+        ("Postfix, /etc/postfix/fax_access", access),
+        ("Postfix, /etc/postfix/main.cf (then: postfix reload)", main_cf),
     ]

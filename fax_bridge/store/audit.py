@@ -6,19 +6,15 @@ bug or a hasty hand cannot; only who may alter the schema can.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Row, String, cast, delete, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from fax_bridge.acts import Act
 from fax_bridge.fax import Instant, now
 from fax_bridge.store.schema import audit, fax, message
 from fax_bridge.store.tx import Tx
-
-Act = Literal[
-    "accepted", "document", "withdrawn", "held", "retry", "hold", "release", "cancel", "resend", "replay", "resume",
-    "restore",
-]  # fmt: skip
 
 STEP = 50
 """Lines that are deleted at once."""

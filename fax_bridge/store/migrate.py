@@ -2,16 +2,14 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fax_bridge.errors import BridgeError
 
 MIGRATION_LOCK = 0x6661_7862
+NEWEST = "0009"
+"""The last migration. A database that is there already is not looked at further: Alembic takes 9 MB and 60 ms."""
 
 
 async def migrate(engine: AsyncEngine) -> None:
@@ -20,10 +18,24 @@ async def migrate(engine: AsyncEngine) -> None:
         if conn.dialect.name == "postgresql":
             # Two nodes that start together: the second waits here, and finds nothing left to do.
             await conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
-        await conn.run_sync(_upgrade)
+        if await conn.run_sync(_revision) != NEWEST:
+            await conn.run_sync(_upgrade)
+
+
+def _revision(conn: Connection) -> str | None:
+    """What Alembic wrote down; ``None`` in a new database."""
+    if not inspect(conn).has_table("alembic_version"):
+        return None
+    revision: str | None = conn.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return revision
 
 
 def _upgrade(conn: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     config = Config(attributes={"connection": conn})
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.set_main_option("path_separator", "os")

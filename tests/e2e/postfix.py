@@ -63,11 +63,12 @@ postlog  unix-dgram n - n - 1 postlogd
 
 
 def documented() -> dict[str, str]:
-    """The files of the page, by their names."""
-    blocks = re.findall(
-        r"^```(main\.cf|fax_\w+)\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
-    return dict(blocks)
+    """The files of the page, by their names; what the page gives in two pieces is put together."""
+    files: dict[str, str] = {}
+    text = PAGE.read_text(encoding="utf-8")
+    for name, block in re.findall(r"^```(main\.cf|fax_\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        files[name] = files.get(name, "") + block
+    return files
 
 
 async def _authenticate(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

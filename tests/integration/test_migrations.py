@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,6 +15,7 @@ from fax_bridge.fax import now
 from fax_bridge.store import faxes, messages
 from fax_bridge.store.engines import engines_of
 from fax_bridge.store.lease import claim
+from fax_bridge.store.migrate import NEWEST
 from fax_bridge.store.retention import Kept, purge
 from fax_bridge.store.schema import fax, message, metadata
 from fax_bridge.store.store import Store
@@ -184,3 +186,11 @@ async def test_a_database_of_a_later_release_is_not_touched(url: str) -> None:
     async with engines.readers.connect() as conn:
         assert (await conn.execute(text("SELECT version_num FROM alembic_version"))).scalar() == "9999"
     await engines.dispose()
+
+
+def test_the_newest_migration_is_the_one_that_a_start_looks_for() -> None:
+    """One that is forgotten there would never be run on a database of the release before."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [NEWEST]

@@ -10,6 +10,8 @@ import pytest
 
 from tests.e2e.test_cli import run
 
+ROOT = Path(__file__).parents[2]
+
 ANSWERS = {
     "--domain": "fax.example.com",
     "--cli": "902162222525",
@@ -46,13 +48,25 @@ def test_what_is_written_passes_check(tmp_path: Path, config: Path) -> None:
 
 
 def test_what_has_to_be_set_elsewhere_is_printed_to_be_copied(tmp_path: Path, config: Path) -> None:
-    """FaxMAX's URL with the secret of the file, Postfix's maps and main.cf."""
+    """FaxMAX's URL with the secret of the file; Postfix's tables and main.cf exactly as docs/postfix.md gives them."""
     done = run(*flags(tmp_path))
     (secret,) = tomllib.loads(config.read_text())["webhook"]["secrets"]
     assert len(secret) > 40
     assert f"https://fax.example.com/push/{secret}\n" in done.stdout
-    assert "fax.example.com  smtp:[127.0.0.1]:8025\n" in done.stdout
-    assert re.search(r"check_recipient_access hash:/etc/postfix/fax_domains reject_unauth_destination", done.stdout)
+    page = (ROOT / "docs/postfix.md").read_text()
+    documented = re.findall(r"^```(main\.cf|fax_transport|fax_access)\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    for name, lines in documented[:3]:
+        printed = re.search(
+            rf"^# Postfix, /etc/postfix/{name}\b.*\n((?:.*\n)*?)\n(?=# Postfix|Then)", done.stdout, re.MULTILINE
+        )
+        assert printed, name
+        assert printed[1] == lines
+
+
+def test_how_it_is_started_is_told_as_in_the_quick_start(tmp_path: Path) -> None:
+    """The sockets too, or a restart would refuse connections."""
+    (last,) = re.findall("^Then: (.*), and fax-bridge doctor", run(*flags(tmp_path)).stdout, re.MULTILINE)
+    assert f"\n{last}\n" in (ROOT / "docs/quickstart.md").read_text()
 
 
 def test_nothing_is_overwritten_unasked(tmp_path: Path, config: Path) -> None:

@@ -1,6 +1,8 @@
 """The import rule of the house: who may touch the network, processes and the database."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,18 @@ def test_the_flow_page_names_modules_that_exist() -> None:
     named = {name.rstrip("`.,;:)") for name in named}
     assert named
     assert not {name for name in named if not (ROOT / name).is_file()}
+
+
+@pytest.mark.parametrize(
+    ("module", "unneeded"),
+    [
+        ("cli", "pydantic sqlalchemy httpx rich.console starlette jinja2 phonenumbers"),
+        ("daemon", "alembic dns dkim spf authres typer fax_bridge.faxmax.sandbox fax_bridge.demo PIL pikepdf"),
+    ],
+)
+def test_what_is_not_needed_is_not_loaded(module: str, unneeded: str) -> None:
+    """The command line answers --help in a tenth of a second; the daemon carries no sandbox, and for most no DNS."""
+    script = f"import sys, fax_bridge.{module}; print(*(set(sys.argv[1:]) & set(sys.modules)))"
+    command = [sys.executable, "-c", script, *unneeded.split()]
+    loaded = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert loaded.split() == []

@@ -1,29 +1,15 @@
 """The Debian package: built by its script, unpacked, and put to work from there."""
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.tools import tool
-
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Not installed: a test does not change the machine. The environment under /opt runs from anywhere as a module."""
-    if not os.environ.get("FAX_BRIDGE_CI"):
-        pytest.skip("builds for minutes; FAX_BRIDGE_CI=1 runs it")
-    tool("dpkg-deb")
-    out = tmp_path_factory.mktemp("deb")
-    built = subprocess.run(
-        [str(ROOT / "scripts/debian-package"), str(out)], capture_output=True, text=True, timeout=900, check=False
-    )
-    assert built.returncode == 0, built.stdout + built.stderr
-    (package,) = out.glob("*.deb")
-    root = out / "root"
+def unpacked(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Not installed, which test_quick_start.py does. The environment under /opt runs from anywhere as a module."""
+    root = tmp_path_factory.mktemp("unpacked") / "root"
     subprocess.run(["dpkg-deb", "--raw-extract", str(package), str(root)], check=True, timeout=120)
     return root
 
