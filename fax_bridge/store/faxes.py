@@ -6,6 +6,7 @@ and leaves an event behind. Everything here runs inside the caller's transaction
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
@@ -372,16 +373,19 @@ async def _adopted(tx: Tx, row: Row[Any], provider_id: str, promises: Promises) 
 
 async def apply_waiting(tx: Tx, fax_id: str, provider_id: str, promises: Promises) -> None:
     """The statuses that came before we knew whose they are, in the order in which they came."""
-    mine = status.c.provider_id == provider_id
-    ordered = select(status).where(mine).order_by(status.c.received_at, status.c.push_id, status.c.seq)
-    for one in (await tx.conn.execute(ordered)).all():
+    ordered = select(status).where(status.c.provider_id == provider_id)
+    told = (await tx.conn.execute(ordered.order_by(status.c.received_at, status.c.push_id, status.c.seq))).all()
+    # What was applied before stays so, unless an older one turns up: then it has the last word again.
+    for one in dropwhile(lambda one: one.fax_id is not None, told):
         pushed = PushedStatus(
             provider_id=one.provider_id, called=one.called, requested_at=one.requested_at, ours=bool(one.ours),
             word=one.word, message=one.message, result=ResultClass(one.result) if one.result else None,
             final=bool(one.final), **one.facts,
         )  # fmt: skip
         await _apply(tx, await locked(tx, fax_id), pushed, promises)
-    await tx.conn.execute(update(status).where(mine).values(fax_id=fax_id))
+        # This one and no other: another node may have committed one more since they were read.
+        this = (status.c.push_id == one.push_id) & (status.c.seq == one.seq)
+        await tx.conn.execute(update(status).where(this).values(fax_id=fax_id))
 
 
 async def _apply(tx: Tx, row: Row[Any], pushed: PushedStatus, promises: Promises) -> None:

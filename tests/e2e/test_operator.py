@@ -74,7 +74,8 @@ async def test_a_held_fax_goes_when_it_is_released_and_is_cancelled_when_nobody_
 
 
 async def _held_until_now(tx: Tx, fax_id: str) -> None:
-    assert (row := await faxes.locked(tx, fax_id)).due_at > now()
+    row = await faxes.locked(tx, fax_id)
+    assert row.due_at > now()
     await tx.conn.execute(update(fax_table).where(fax_table.c.id == row.id).values(due_at=now()))
 
 

@@ -78,6 +78,29 @@ async def test_a_push_that_is_taken_while_another_node_loses_the_answer_is_adopt
     await reaches(one, "F1", "delivered")
 
 
+async def test_a_push_that_comes_while_earlier_ones_are_applied_is_not_taken_for_applied(
+    nodes: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is committed between the look at what was told so far and the note that this belongs to the fax now."""
+    one, other = nodes
+    await accepted(one, "F1")
+    attempt = await one.write(partial(faxes.submitting, lease=await claimed(one, "F1")))
+    await take(one, pushed("FX", None), "P0")
+    final = await told(other, "FX")
+    apply = faxes._apply  # noqa: SLF001 — the moment in the middle of it is what is asked for
+
+    async def overtaken(tx: Tx, *rest: Any) -> None:
+        monkeypatch.undo()
+        await other.write(final)
+        await apply(tx, *rest)
+
+    monkeypatch.setattr(faxes, "_apply", overtaken)
+    await one.write(
+        partial(faxes.accepted, fax_id="F1", attempt=attempt, provider_id="FX", request_id="r", promises=PROMISES)
+    )
+    await reaches(one, "F1", "delivered")
+
+
 async def test_a_fax_whose_end_was_told_is_not_called_unconfirmed(nodes: tuple[Store, Store]) -> None:
     """A node that died before it looked again left the status behind, which belongs to nobody."""
     one, _ = nodes
