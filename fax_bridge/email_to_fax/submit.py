@@ -5,10 +5,12 @@ Between intent and outcome a crash leaves ``submitting`` behind, which nobody ev
 
 import asyncio
 import hashlib
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
+import structlog
 from ulid import ULID
 
 from fax_bridge.documents.worker import Documents
@@ -16,7 +18,7 @@ from fax_bridge.email_to_fax.cover import Cover, with_cover_page
 from fax_bridge.email_to_fax.options import NO_COVER
 from fax_bridge.errors import DocumentRefused, Verdict
 from fax_bridge.eventlog import event
-from fax_bridge.fax import Language, Paper, Resolution, ResultClass, TargetKind, now
+from fax_bridge.fax import FaxState, Language, Paper, Resolution, ResultClass, TargetKind, now
 from fax_bridge.faxmax.breaker import Breaker
 from fax_bridge.faxmax.client import Client, Failed, Outcome
 from fax_bridge.faxmax.promises import promises_of
@@ -28,11 +30,13 @@ from fax_bridge.numbers import read_number
 from fax_bridge.quiet_hours import Schedule
 from fax_bridge.settings import Account, Settings
 from fax_bridge.store import accounts, books, faxes, outbox
-from fax_bridge.store.lease import Lease, backoff, finish
+from fax_bridge.store.lease import Lease, LeaseLost, backoff, finish
 from fax_bridge.store.limits import AccountLimits, Limit
 from fax_bridge.store.rate import Rate
 from fax_bridge.store.store import Store, Tx
 from fax_bridge.store.worker import Work
+
+log = structlog.get_logger("submit")
 
 
 def fingerprint(account: Account) -> str:
@@ -54,6 +58,26 @@ def limits_of(settings: Settings) -> AccountLimits:
 
 OUTAGE_MS = 1000
 """Until the next look at a fax that was claimed when only a probe might go."""
+
+
+async def to_its_end(fax_id: str, write: Coroutine[Any, Any, None]) -> None:
+    """Once the answer is here it is written down, also when we are told to stop meanwhile, or lost the lease."""
+    written = asyncio.create_task(write, name=f"outcome {fax_id}")
+    try:
+        await asyncio.shield(written)
+    except asyncio.CancelledError:
+        written.add_done_callback(partial(_told, fax_id))  # nobody waits for it any more
+        raise
+
+
+def _told(fax_id: str, written: "asyncio.Task[None]") -> None:
+    """What became of an outcome whose handler was ended before it was on disk."""
+    if written.cancelled():
+        log.warning("outcome not written", id=fax_id)
+    elif isinstance(fault := written.exception(), LeaseLost):
+        log.warning("lease lost", queue=faxes.SUBMIT.name, row=str(fault))
+    elif fault:
+        log.error("outcome not written", id=fax_id, exc_info=fault)
 
 
 class Submitter:
@@ -117,9 +141,8 @@ class Submitter:
         except BaseException:
             breaker.abandoned()
             raise
-        # Once the answer is here it must be written down, also when we are told to stop meanwhile.
         try:
-            await asyncio.shield(self._write(lease, row, attempt, outcome))
+            await to_its_end(row.id, self._write(row, attempt, outcome))
         finally:
             self._learn(row.account, breaker, outcome)
 
@@ -135,7 +158,7 @@ class Submitter:
                 schedule=self._schedule,
             )
         )
-        event("ended" if state in {"unconfirmed", "uncertain"} else "unknown", row.id, state=state)
+        event("unknown" if state == FaxState.UNKNOWN else "ended", row.id, state=state)
 
     def _learn(self, account: str, breaker: Breaker, outcome: Outcome) -> None:
         """Out of reach counts towards an outage; an answer, whatever it says, ends one."""
@@ -192,8 +215,10 @@ class Submitter:
             return (await self._documents.raster_pdf(document, resolution=resolution, paper=paper)).pdf
         return document
 
-    async def _write(self, lease: Lease, row: Work, attempt: int, outcome: Outcome) -> None:
-        await self._store.write(partial(self._record, lease=lease, row=row, attempt=attempt, outcome=outcome))
+    async def _write(self, row: Work, attempt: int, outcome: Outcome) -> None:
+        """FaxMAX will not say it again: a database that is away is waited for, as long as a fax may be unknown."""
+        record = partial(self._record, row=row, attempt=attempt, outcome=outcome)
+        await self._store.write_at_last(record, within=self._promises.unknown / 1000)
         facts: dict[str, Any] = {"number": f"+{row.number}" if row.number else row.target, "attempt": attempt}
         if isinstance(outcome, Accepted):
             event("submitted", row.id, faxmax=outcome.fax_id, **facts)
@@ -204,7 +229,7 @@ class Submitter:
             words = {Verdict.RETRY: "retry", Verdict.UNKNOWN: "unknown", Verdict.PAUSE: "paused"}
             event(words.get(outcome.verdict, "ended"), row.id, detail=outcome.detail, **facts)  # type: ignore[arg-type]  # the dict's values are Words
 
-    async def _record(self, tx: Tx, *, lease: Lease, row: Work, attempt: int, outcome: Outcome) -> None:
+    async def _record(self, tx: Tx, *, row: Work, attempt: int, outcome: Outcome) -> None:
         match outcome:
             case Accepted(fax_id, request_id):
                 await faxes.accepted(
@@ -227,21 +252,27 @@ class Submitter:
                     promises=self._promises,
                 )
             case Failed(Verdict.REFUSED, detail):
-                await faxes.refused(tx, lease=lease, detail=detail, promises=self._promises)
+                await faxes.refused(tx, fax_id=row.id, attempt=attempt, detail=detail, promises=self._promises)
             case Failed(Verdict.RETRY, detail, after):
                 limits = self._settings.faxmax
                 # A server may ask for more patience than ours, never for less: "Retry-After: 0" would be a hot loop.
                 wait = max(backoff(attempt, limits.retry_first, limits.retry_longest), int((after or 0) * 1000))
-                await self._retried(tx, lease, wait, detail)
+                await self._retried(tx, row.id, attempt, wait, detail)
             case Failed(Verdict.PAUSE, detail):
-                await self._retried(tx, lease, 0, detail)
+                await self._retried(tx, row.id, attempt, 0, detail)
                 await self._pause(tx, row.account, detail)
             case Failed(_, detail):
-                await faxes.lost(tx, lease=lease, detail=detail, promises=self._promises)
+                await faxes.lost(tx, fax_id=row.id, attempt=attempt, detail=detail, promises=self._promises)
 
-    async def _retried(self, tx: Tx, lease: Lease, delay_ms: int, detail: str) -> None:
+    async def _retried(self, tx: Tx, fax_id: str, attempt: int, delay_ms: int, detail: str) -> None:
         await faxes.retried(
-            tx, lease=lease, delay_ms=delay_ms, detail=detail, promises=self._promises, schedule=self._schedule
+            tx,
+            fax_id=fax_id,
+            attempt=attempt,
+            delay_ms=delay_ms,
+            detail=detail,
+            promises=self._promises,
+            schedule=self._schedule,
         )
 
     async def _put_off(self, tx: Tx, *, lease: Lease, account: str) -> None:

@@ -59,6 +59,8 @@ async def accepted(
         state, due_at = FaxState(own.pop("state")), own.pop("due_at", None)
         await faxes.move(tx, row, state, note=note, due_at=due_at, **{k: v for k, v in own.items() if k != "ended_at"})
     await faxes.adopt(tx, row.number, promises)
+    for provider_id in fresh[1:]:
+        faxes.look_again(tx, faxes.Pair(provider_id, "", promises))
     tx.wake(faxes.PROMISED.name)
 
 

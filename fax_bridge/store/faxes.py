@@ -6,6 +6,7 @@ and leaves an event behind. Everything here runs inside the caller's transaction
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
@@ -99,13 +100,16 @@ async def accepted(tx: Tx, *, fax_id: str, attempt: int, provider_id: str, reque
                     result=None, detail="", submitted_at=now(), promised_at=promised, due_at=promised)  # fmt: skip
     await apply_waiting(tx, fax_id, provider_id, promises)
     await adopt(tx, row.number, promises)
+    look_again(tx, Pair(provider_id, row.number, promises))
     tx.wake(PROMISED.name)
 
 
-async def refused(tx: Tx, *, lease: Lease, detail: str, promises: Promises) -> None:
-    row = await _held(tx, lease)
+async def refused(tx: Tx, *, fax_id: str, attempt: int, detail: str, promises: Promises) -> None:
+    """Raises :class:`LeaseLost` as :func:`retried` does."""
+    row = await _still_open(tx, fax_id, attempt)
     await move(tx, row, FaxState.FAILED, note=detail, result=ResultClass.REFUSED, detail=detail)
     await adopt(tx, row.number, promises)
+    look_again(tx, Pair("", row.number, promises))
 
 
 async def failed(tx: Tx, *, lease: Lease, result: ResultClass, detail: str) -> None:
@@ -120,23 +124,31 @@ async def put_off(tx: Tx, *, lease: Lease, schedule: Schedule) -> None:
 
 
 async def retried(
-    tx: Tx, *, lease: Lease, delay_ms: int, detail: str, promises: Promises, schedule: Schedule = ALWAYS
+    tx: Tx, *, fax_id: str, attempt: int, delay_ms: int, detail: str, promises: Promises, schedule: Schedule = ALWAYS
 ) -> None:
-    """FaxMAX surely does not have it: back into the queue."""
-    row = await _held(tx, lease)
-    await _requeue(tx, row, now() + delay_ms, schedule, note=detail, detail=detail)
+    """FaxMAX surely does not have it: back into the queue.
+
+    That is a fact even when the lease is lost, as it is after a database that was away for longer: only the attempt has
+    to be the same, and nothing else known of it. Raises :class:`LeaseLost` where there is.
+    """
+    row = await _still_open(tx, fax_id, attempt)
+    await _requeue(tx, row, now() + delay_ms, schedule, note=detail, detail=detail, result=None)
     await adopt(tx, row.number, promises)
+    look_again(tx, Pair("", row.number, promises))
 
 
-async def lost(tx: Tx, *, lease: Lease, detail: str, promises: Promises) -> None:
-    """The request left and no readable answer came."""
-    await unknown(tx, await _held(tx, lease), detail, promises)
+async def lost(tx: Tx, *, fax_id: str, attempt: int, detail: str, promises: Promises) -> None:
+    """The request left and no readable answer came. Raises :class:`LeaseLost` as :func:`retried` does."""
+    row = await _still_open(tx, fax_id, attempt)
+    if row.state == FaxState.SUBMITTING:  # else it was found out already
+        await unknown(tx, row, detail, promises)
 
 
 async def unknown(tx: Tx, row: Row[Any], detail: str, promises: Promises) -> None:
     await move(tx, row, FaxState.UNKNOWN, note=detail, result=ResultClass.UNKNOWN, detail=detail,
                 due_at=now() + promises.unknown)  # fmt: skip
     await adopt(tx, row.number, promises)
+    look_again(tx, Pair("", row.number, promises))
     tx.wake(PROMISED.name)
 
 
@@ -182,7 +194,12 @@ async def promise_due(
 ) -> FaxState:
     """The promised time of a fax has come. Returns the state that it is in now."""
     row = await _held(tx, lease)
+    if row.state == FaxState.SUBMITTED:  # a node may have died before it looked again
+        await _catch_up(tx, row, promises)
+        row = await locked(tx, lease.id)
     match row.state:
+        case state if state in FAX_ENDS:
+            pass
         case FaxState.SUBMITTING:  # its worker died between intent and outcome
             await unknown(tx, row, "interrupted while handing over", promises)
         case FaxState.SUBMITTED:
@@ -241,10 +258,49 @@ async def take_status(tx: Tx, pushed: PushedStatus, *, push_id: str, seq: int, p
     )
     if owner is None:
         await adopt(tx, pushed.called, promises)
+        look_again(tx, Pair(pushed.provider_id, pushed.called, promises))
         owner = (await tx.conn.execute(select(fax.c.id).where(fax.c.provider_id == pushed.provider_id))).scalar()
     else:
         await _apply(tx, await locked(tx, owner), pushed, promises)
     return str(owner) if owner else None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What one node knows of a fax, and another one may just be learning the other half of."""
+
+    provider_id: str
+    """Empty where FaxMAX gave none."""
+    number: str
+    promises: Promises
+
+
+def look_again(tx: Tx, pair: Pair) -> None:
+    """Once this is committed, match statuses and faxes anew.
+
+    Two nodes may learn of one fax at the same moment, the one by FaxMAX's answer and the other by its push, and neither
+    sees what the other has not committed. As both look again when their own half is there for all to see, the later
+    one of them finds the other's.
+    """
+    if tx.shared:
+        tx.follow(_matched, pair)
+
+
+async def _matched(tx: Tx, pairs: Sequence[Pair]) -> Sequence[None]:
+    for pair in pairs:
+        mine = select(fax.c.id).where(fax.c.provider_id == pair.provider_id)
+        if pair.provider_id and (fax_id := (await tx.conn.execute(mine)).scalar()):
+            await _catch_up(tx, await locked(tx, fax_id), pair.promises)
+    for number, promises in {pair.number: pair.promises for pair in pairs}.items():
+        await adopt(tx, number, promises)
+    return [None] * len(pairs)
+
+
+async def _catch_up(tx: Tx, row: Row[Any], promises: Promises) -> None:
+    """Apply what was told of a fax while nobody knew that it is this one's. The row is locked."""
+    untold = select(status.c.seq).where(status.c.provider_id == row.provider_id, status.c.fax_id.is_(None)).limit(1)
+    if (await tx.conn.execute(untold)).first():
+        await apply_waiting(tx, row.id, row.provider_id, promises)
 
 
 async def adopt(tx: Tx, number: str, promises: Promises) -> None:
@@ -317,16 +373,19 @@ async def _adopted(tx: Tx, row: Row[Any], provider_id: str, promises: Promises) 
 
 async def apply_waiting(tx: Tx, fax_id: str, provider_id: str, promises: Promises) -> None:
     """The statuses that came before we knew whose they are, in the order in which they came."""
-    mine = status.c.provider_id == provider_id
-    ordered = select(status).where(mine).order_by(status.c.received_at, status.c.push_id, status.c.seq)
-    for one in (await tx.conn.execute(ordered)).all():
+    ordered = select(status).where(status.c.provider_id == provider_id)
+    told = (await tx.conn.execute(ordered.order_by(status.c.received_at, status.c.push_id, status.c.seq))).all()
+    # What was applied before stays so, unless an older one turns up: then it has the last word again.
+    for one in dropwhile(lambda one: one.fax_id is not None, told):
         pushed = PushedStatus(
             provider_id=one.provider_id, called=one.called, requested_at=one.requested_at, ours=bool(one.ours),
             word=one.word, message=one.message, result=ResultClass(one.result) if one.result else None,
             final=bool(one.final), **one.facts,
         )  # fmt: skip
         await _apply(tx, await locked(tx, fax_id), pushed, promises)
-    await tx.conn.execute(update(status).where(mine).values(fax_id=fax_id))
+        # This one and no other: another node may have committed one more since they were read.
+        this = (status.c.push_id == one.push_id) & (status.c.seq == one.seq)
+        await tx.conn.execute(update(status).where(this).values(fax_id=fax_id))
 
 
 async def _apply(tx: Tx, row: Row[Any], pushed: PushedStatus, promises: Promises) -> None:
@@ -364,6 +423,14 @@ async def _held(tx: Tx, lease: Lease) -> Row[Any]:
     row = await locked(tx, lease.id)
     if row.owner != lease.owner or row.claims != lease.claims:
         raise LeaseLost(f"fax {lease.id}")
+    return row
+
+
+async def _still_open(tx: Tx, fax_id: str, attempt: int) -> Row[Any]:
+    """The fax, where nothing came of that attempt yet."""
+    row = await locked(tx, fax_id)
+    if row.attempts != attempt or row.provider_id or row.state not in (FaxState.SUBMITTING, FaxState.UNKNOWN):
+        raise LeaseLost(f"fax {fax_id}")
     return row
 
 

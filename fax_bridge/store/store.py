@@ -10,22 +10,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fax_bridge.errors import BridgeError
 from fax_bridge.store.bell import Bell
 from fax_bridge.store.checkpoints import Checkpoints
-from fax_bridge.store.commits import OutcomeUnknown
+from fax_bridge.store.commits import AGAIN, OutcomeUnknown
 from fax_bridge.store.engines import Engines, StoreBusy, engines_of
 from fax_bridge.store.lease import owner_name
 from fax_bridge.store.migrate import migrate
 from fax_bridge.store.spool import Spool, spool_of
 from fax_bridge.store.tx import EachWork, Item, Tx, Value, Write
-from fax_bridge.store.writer import Writer
+from fax_bridge.store.writer import Writer, is_away
 
 __all__ = ["OutcomeUnknown", "Store", "StoreBusy", "Tx"]
 
 T = TypeVar("T")
+
+log = structlog.get_logger("store")
 
 
 class Store:
@@ -98,6 +101,22 @@ class Store:
             return [await work(tx)]
 
         return await self.write_each(alone, None)
+
+    async def write_at_last(self, work: Callable[[Tx], Awaitable[T]], *, within: float) -> T:
+        """:meth:`write` for what nobody can be asked again: tried for ``within`` seconds while the database is away.
+
+        ``work`` has to bear that it was committed already, for that cannot always be known.
+        """
+        clock = asyncio.get_running_loop().time
+        ends_at = clock() + within
+        while True:
+            try:
+                return await self.write(work)
+            except Exception as fault:
+                if not is_away(fault) or clock() >= ends_at:
+                    raise
+                log.warning("not written yet", fault=type(fault).__name__)
+            await asyncio.sleep(AGAIN)
 
     async def write_each(self, work: EachWork[Item, Value], item: Item, *, durable: bool = True) -> Value:
         """The same for what many callers write at the same moment: ``work`` gets the items of all of them at once.

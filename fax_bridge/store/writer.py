@@ -110,7 +110,7 @@ class Writer:
                 for write in writes:
                     write.fail(fault)
         for write in writes:
-            if write.done is None and write.fault is not None and _is_away(write.fault):
+            if write.done is None and write.fault is not None and is_away(write.fault):
                 self._later.append(write)
             else:
                 write.tell()
@@ -171,10 +171,18 @@ def _by_kind(writes: Iterable[Write]) -> list[list[Write]]:
     return list(kinds.values())
 
 
-def _is_away(fault: BaseException) -> bool:
+_PASSING = ("08", "40", "53", "57P")
+"""Classes of SQLSTATE of which the statement is innocent: the connection, a deadlock of two nodes, room and memory, a
+server that stops or starts (PostgreSQL manual, appendix A)."""
+
+
+def is_away(fault: BaseException) -> bool:
     """Whether the database, rather than the statement, is at fault."""
-    lost = isinstance(fault, DBAPIError) and fault.connection_invalidated
-    return lost or isinstance(fault, OperationalError | InterfaceError | OSError | OutcomeUnknown)
+    if isinstance(fault, DBAPIError):
+        passing = str(getattr(fault.orig, "sqlstate", None) or "").startswith(_PASSING)
+        if passing or fault.connection_invalidated:
+            return True
+    return isinstance(fault, OperationalError | InterfaceError | OSError | OutcomeUnknown)
 
 
 async def _still_open(conn: AsyncConnection, cause: BaseException | None = None) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import update
@@ -64,7 +65,7 @@ async def test_a_fax_that_is_claimed_in_the_quiet_hours_goes_back_untried(tmp_pa
         await bridge.send(note, "4930123456")
         (fax,) = [one for one in await until(lambda: _queued(bridge)) if one["number"].startswith("90")]
         store = await Store.open(bridge.settings.store.url, exclusive=False)
-        await store.write(_make_due)
+        await store.write(partial(_make_due, fax_id=fax["id"]))
         await store.close()
         await until(lambda: _noted(bridge, fax["id"], "put off; not before"))
         shown = await bridge.fax(fax["id"])
@@ -77,8 +78,9 @@ async def test_a_fax_that_is_claimed_in_the_quiet_hours_goes_back_untried(tmp_pa
         assert (await bridge.fax(fax["id"]))["state"] == "delivered"
 
 
-async def _make_due(tx: Tx) -> None:
-    await tx.conn.execute(update(fax_table).where(fax_table.c.state == "queued").values(due_at=now()))
+async def _make_due(tx: Tx, fax_id: str) -> None:
+    """That one, which has its document; another one may still wait for its own."""
+    await tx.conn.execute(update(fax_table).where(fax_table.c.id == fax_id).values(due_at=now()))
     tx.wake(faxes.SUBMIT.name)
 
 

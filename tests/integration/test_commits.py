@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, insert, make_url, select
+from sqlalchemy.exc import IntegrityError
 from ulid import ULID
 
 from fax_bridge.fax import now
@@ -240,3 +241,35 @@ async def test_two_nodes_that_take_the_same_mail_at_once_make_one_fax(store: Sto
             *(node.write_each(intake.accept, new(key=f"k{n}")) for node in (store, other)),
         )
         assert len(one.faxes) + len(two.faxes) == 1, n
+
+
+async def test_what_nobody_can_be_asked_again_is_written_once_the_database_is_back(
+    store: Store, other: Store, proxy: Proxy
+) -> None:
+    """FaxMAX's answer is told once; a server that restarts must not make a fax of it of which nothing is known."""
+
+    async def add(tx: Tx) -> None:
+        await tx.conn.execute(insert(account).values(name="one", state="active", changed_at=1))
+
+    proxy.cut, proxy.shut = "before", True
+    written = asyncio.create_task(store.write_at_last(add, within=30))
+    await asyncio.sleep(1.5)
+    assert not written.done()
+    proxy.shut = False
+    await asyncio.wait_for(written, 20)
+    async with other.read() as conn:
+        assert [row.name for row in await accounts.listed(conn)] == ["one"]
+
+
+async def test_a_statement_that_is_at_fault_is_not_tried_again(store: Store) -> None:
+    """Waiting mends no bug."""
+    tries = 0
+
+    async def wrong(tx: Tx) -> None:
+        nonlocal tries
+        tries += 1
+        await tx.conn.execute(insert(account).values(name=None, state="active", changed_at=1))
+
+    with pytest.raises(IntegrityError):
+        await store.write_at_last(wrong, within=30)
+    assert tries == 1

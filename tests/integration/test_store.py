@@ -79,8 +79,8 @@ async def lost(store: Store, *fax_ids: str) -> None:
     got = await store.write(partial(claim, queue=faxes.SUBMIT, owner="w", lease_ms=60_000, limit=9, lane="default"))
     for lease, _ in got:
         if lease.id in fax_ids:
-            await store.write(partial(faxes.submitting, lease=lease))
-            await store.write(partial(faxes.lost, lease=lease, detail="cut", promises=PROMISES))
+            attempt = await store.write(partial(faxes.submitting, lease=lease))
+            await store.write(partial(faxes.lost, fax_id=lease.id, attempt=attempt, detail="cut", promises=PROMISES))
 
 
 def pushed(provider_id: str, result: ResultClass | None = ResultClass.DELIVERED, **changes: Any) -> PushedStatus:
@@ -351,7 +351,7 @@ async def test_two_pushes_that_fit_one_fax_are_never_guessed(store: Store) -> No
     await store.write(partial(faxes.submitting, lease=lease))
     await take(store, pushed("x"), "P1")
     await take(store, pushed("y"), "P2")
-    await store.write(partial(faxes.lost, lease=lease, detail="cut", promises=PROMISES))
+    await store.write(partial(faxes.lost, fax_id="F1", attempt=1, detail="cut", promises=PROMISES))
     assert await state(store, "F1") == ("unknown", "unknown", None)
 
 
@@ -375,24 +375,53 @@ async def test_a_fax_found_in_submitting_after_a_crash_is_unknown(store: Store) 
     assert await state(store, "F1") == ("submitted", None, "late")
 
 
-async def test_a_worker_without_its_lease_writes_no_outcome(store: Store) -> None:
-    """A paused process that comes back must not move a fax that another one has."""
+@pytest.mark.parametrize(
+    ("outcome", "after"),
+    [
+        (partial(faxes.retried, delay_ms=0, detail="busy", promises=PROMISES), ("queued", None)),
+        (partial(faxes.refused, detail="no", promises=PROMISES), ("failed", "refused")),
+        (partial(faxes.lost, detail="cut", promises=PROMISES), ("unknown", "unknown")),
+    ],
+    ids=["retried", "refused", "lost"],
+)
+async def test_what_faxmax_answered_counts_although_the_lease_ran_out(
+    store: Store, outcome: Any, after: tuple[str, str | None]
+) -> None:
+    """The database was away for longer than the lease, and another worker found the fax in doubt meanwhile."""
     await accepted(store, "F1")
-    lease = await claimed(store, "F1")
-    await store.write(partial(faxes.submitting, lease=lease))
+    await store.write(partial(faxes.submitting, lease=await claimed(store, "F1")))
 
-    async def steal(tx: Tx) -> None:
-        await tx.conn.execute(update(fax).values(owner="thief", claims=99))
+    async def ran_out(tx: Tx) -> None:
+        await tx.conn.execute(update(fax).values(due_at=now()))
 
-    await store.write(steal)
-    for write in (
-        partial(faxes.retried, lease=lease, delay_ms=0, detail="", promises=PROMISES),
-        partial(faxes.refused, lease=lease, detail="", promises=PROMISES),
-        partial(faxes.lost, lease=lease, detail="", promises=PROMISES),
-    ):
-        with pytest.raises(LeaseLost):
-            await store.write(write)
-    assert (await state(store, "F1"))[0] == "submitting"
+    await store.write(ran_out)
+    ((other, _),) = await store.write(partial(claim, queue=faxes.PROMISED, owner="new", lease_ms=60_000, limit=5))
+    await store.write(partial(faxes.promise_due, lease=other, on_unknown="report", promises=PROMISES))
+    await store.write(partial(outcome, fax_id="F1", attempt=1))
+    assert (await state(store, "F1"))[:2] == after
+
+
+async def test_the_outcome_of_an_attempt_moves_no_later_one(store: Store) -> None:
+    """A paused process that comes back must not move a fax that was begun anew, nor one of which more is known."""
+    await accepted(store, "F1")
+    await store.write(partial(faxes.submitting, lease=await claimed(store, "F1")))
+    await store.write(partial(faxes.retried, fax_id="F1", attempt=1, delay_ms=0, detail="", promises=PROMISES))
+    late = (
+        partial(faxes.retried, fax_id="F1", attempt=1, delay_ms=0, detail="", promises=PROMISES),
+        partial(faxes.refused, fax_id="F1", attempt=1, detail="", promises=PROMISES),
+        partial(faxes.lost, fax_id="F1", attempt=1, detail="", promises=PROMISES),
+    )
+    for known in ("queued", "submitting", "submitted"):
+        if known == "submitting":
+            await store.write(partial(faxes.submitting, lease=await claimed(store, "F1")))
+        if known == "submitted":
+            await store.write(
+                partial(faxes.accepted, fax_id="F1", attempt=2, provider_id="FX", request_id="r", promises=PROMISES)
+            )
+        for write in late:
+            with pytest.raises(LeaseLost):
+                await store.write(write)
+        assert (await state(store, "F1"))[0] == known
 
 
 async def test_an_interim_status_after_the_end_changes_nothing(store: Store) -> None:
@@ -597,7 +626,7 @@ async def test_a_lost_fax_is_adopted_once_the_other_one_is_known(store: Store) -
     lease = await claimed(store, "B")
     await store.write(partial(faxes.submitting, lease=lease))
     assert await take(store, pushed("FX-A"), "P1") is None
-    await store.write(partial(faxes.refused, lease=lease, detail="", promises=PROMISES))
+    await store.write(partial(faxes.refused, fax_id="B", attempt=1, detail="", promises=PROMISES))
     assert await state(store, "A") == ("delivered", "delivered", "FX-A")
 
 

@@ -121,7 +121,9 @@ async def test_a_retry_is_no_exception(store: Store) -> None:
     await prepared(store, new_fax("A"))
     (lease,) = await claimed(store)
     await store.write(partial(faxes.submitting, lease=lease))
-    again = partial(faxes.retried, lease=lease, delay_ms=1000, detail="busy", promises=PROMISES, schedule=quiet_now())
+    again = partial(
+        faxes.retried, fax_id="A", attempt=1, delay_ms=1000, detail="busy", promises=PROMISES, schedule=quiet_now()
+    )
     await store.write(again)
     row = await row_of(store, "A")
     assert (row.state, row.detail) == ("queued", "busy")
@@ -134,7 +136,7 @@ async def test_an_unknown_that_is_sent_again_as_set_waits_too(store: Store) -> N
     await prepared(store, new_fax("A"))
     (lease,) = await claimed(store)
     await store.write(partial(faxes.submitting, lease=lease))
-    await store.write(partial(faxes.lost, lease=lease, detail="cut", promises=PROMISES))
+    await store.write(partial(faxes.lost, fax_id="A", attempt=1, detail="cut", promises=PROMISES))
 
     async def over(tx: Tx) -> None:
         await tx.conn.execute(update(schema.fax).values(due_at=now()))
@@ -153,7 +155,9 @@ async def test_an_operators_retry_waits_for_nothing_from_then_on(store: Store) -
     (lease,) = await claimed(store)
     assert (await row_of(store, "A")).send_at == AT_ONCE
     assert await store.write(partial(faxes.submitting, lease=lease, schedule=quiet_now())) == 1
-    again = partial(faxes.retried, lease=lease, delay_ms=1000, detail="cut", promises=PROMISES, schedule=quiet_now())
+    again = partial(
+        faxes.retried, fax_id="A", attempt=1, delay_ms=1000, detail="cut", promises=PROMISES, schedule=quiet_now()
+    )
     await store.write(again)
     assert (await row_of(store, "A")).due_at <= now() + 1000
 
