@@ -128,7 +128,7 @@ def test_each_fact_of_an_event_is_a_field(style: str, journald: socket.socket) -
     assert fields["FAX_ID"] == "01FAX"
     assert fields["FAX_EVENT"] == "paused"
     assert fields["FAX_ACCOUNT"] == "default"
-    assert fields["FAX_DETAIL"] == "two\nlines"
+    assert fields["FAX_DETAIL"] == r"two\nlines", "what comes from outside writes no line of its own"
     assert fields["PRIORITY"] == "4"
     assert fields["SYSLOG_IDENTIFIER"] == "fax-bridge"
     if style == "json":
