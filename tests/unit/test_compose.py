@@ -611,6 +611,12 @@ def test_an_alert_tells_the_operator_what_stands_still_and_how_to_mend_it(subjec
             assert each in body(message)
 
 
+def test_the_values_of_an_alert_have_names_in_the_readers_language() -> None:
+    """A sender reads them too."""
+    assert "Bildirim: 01HF7" in body(read(alerted("unknown_status", Language.TR)))
+    assert "Push: 01HF7" in body(read(alerted("unknown_status", Language.EN)))
+
+
 def test_an_alert_has_its_own_words_in_each_language() -> None:
     """Four subjects, two languages, eight different subjects."""
     assert len({read(alerted(subject, language))["subject"] for subject in ALERTS for language in Language}) == 2 * len(
