@@ -355,6 +355,17 @@ def test_too_many_pages_are_told_alike_for_one_fax_and_for_several(language: Lan
         assert step in " ".join(body(read(sent(mail))).split())
 
 
+@LANGUAGES
+def test_a_list_that_another_copy_of_the_mail_serves_is_not_to_be_sent_again(language: Language) -> None:
+    """The advice for a cancelled fax, to send it again, would make every fax of the list arrive twice."""
+    served = fax(FaxState.CANCELLED, ResultClass.CANCELLED, number="", target="list", detail="sent_before")
+    for several in ((served,), (served, fax())):
+        text = " ".join(body(read(sent(report(*several, language=language)))).split())
+        assert WORDS.phrase(language, "outcome.sent_before.next", number="", address="", until="") in text
+        again = WORDS.phrase(language, "outcome.cancelled.next", address="02162222525@fax.example.com")
+        assert again not in text
+
+
 def test_a_phone_book_among_several_has_its_name_in_the_advice() -> None:
     """It has no number that could be shown."""
     book = fax(FaxState.FAILED, ResultClass.REFUSED, number="", target="book-7")
