@@ -15,8 +15,13 @@ VIEWS = {"phone": (390, False), "desk": (900, False), "dark": (390, True)}
 COLOURS = 16
 FLAT = 0.003
 """Share of the pixels from which on a colour is one of the design, not of a letter's edge."""
-LIKE_ANOTHER = {"report-dsn"}
-"""Looks as another does; what differs is for machines."""
+PICTURED = {
+    "alert-account-paused", "alert-duplicate-held", "alert-unknown-status", "correction", "delayed", "early", "preview",
+    "received", "received-damaged", "report-busy", "report-delivered", "report-many", "report-partial",
+    "report-refused-document", "report-several", "report-uncertain", "report-unconfirmed",
+}  # fmt: skip
+"""The others look as one of these does."""
+ON_A_PHONE_ONLY = {"alert-account-paused", "correction", "report-uncertain", "report-unconfirmed"}
 SHOWN_IN_ENGLISH = {"report-delivered", "received"}
 
 
@@ -55,10 +60,10 @@ def main() -> int:
         pages = Path(name)
         for mail in write_all(pages, Words()):
             kind, _, language = mail.partition(".")
-            if (language == "tr" and kind not in LIKE_ANOTHER) or (language == "en" and kind in SHOWN_IN_ENGLISH):
+            if kind in PICTURED and (language == "tr" or kind in SHOWN_IN_ENGLISH):
                 page = (pages / f"{mail}.html").read_text(encoding="utf-8")
                 for view, (width, dark) in VIEWS.items():
-                    if dark and language == "en":
+                    if (dark and language == "en") or (view != "phone" and kind in ON_A_PHONE_ONLY):
                         continue
                     image = browser.pictured(program, page, width, dark=dark)
                     few_colours(image).save(HERE / f"{mail}.{view}.png", optimize=True)

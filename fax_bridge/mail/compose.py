@@ -8,10 +8,7 @@ import json
 from collections.abc import Sequence
 
 from fax_bridge.fax import Instant
-from fax_bridge.mail.frame import alternatives as _alternatives
-from fax_bridge.mail.frame import automatic as _automatic
-from fax_bridge.mail.frame import framed as _mail
-from fax_bridge.mail.frame import parsed as _parsed
+from fax_bridge.mail.frame import alternatives, automatic, framed, parsed
 from fax_bridge.mail.headers import line, mailboxes, unstructured
 from fax_bridge.mail.letters import Alert, ReceivedFax
 from fax_bridge.mail.received_view import (
@@ -57,7 +54,7 @@ def received_mail(
         files=[file.name for file in files],
         original=next((file.name for file in files if file.is_original), ""),
     )
-    body = _alternatives(rendered)
+    body = alternatives(rendered)
     if fax.picture_png is not None and fax.shape == "attachment":
         _, html = body.iter_parts()
         html.add_related(fax.picture_png, "image", "png", cid=f"<{PICTURE}>", filename="1.png", disposition="inline")
@@ -66,7 +63,7 @@ def received_mail(
     if fax.json_part:
         facts = json.dumps(received_facts(fax, files), ensure_ascii=True, indent=1).encode()
         body.add_attachment(facts, "application", "json", filename=f"{line(fax.fax_id, 26)}.json")
-    name, address = _parsed(sender)
+    name, address = parsed(sender)
     itself = (caller_name(fax), address if fixed_from else caller) if caller else (name, address)
     headers = [
         mailboxes("From", [itself]),
@@ -74,10 +71,10 @@ def received_mail(
         mailboxes("To", [("", address) for address in to]),
         mailboxes("Cc", [("", address) for address in cc]) if cc else "",
         unstructured("Subject", named(fax.subject, fax, shown) if fax.subject else rendered.subject),
-        *_automatic("auto-generated", fax.fax_id),
+        *automatic("auto-generated", fax.fax_id),
         *(unstructured(f"X-Received-Fax-{name}", value) for name, value in received_headers(fax)),
     ]
-    return _mail(headers, body, shown, message_id, date)
+    return framed(headers, body, shown, message_id, date)
 
 
 def alert_mail(alert: Alert, words: Words, *, sender: str, message_id: str, date: Instant) -> bytes:
@@ -96,18 +93,18 @@ def alert_mail(alert: Alert, words: Words, *, sender: str, message_id: str, date
         alert.language,
         **said,
         about=line(alert.subject),
-        values=values,
+        values={words.phrase(alert.language, f"alert_value.{name}"): v for name, v in values.items() if name != "line"},
         details=details,
         when=shown.when(date),
         zone=shown.zone(),
     )
     headers = [
-        mailboxes("From", [_parsed(sender)]),
+        mailboxes("From", [parsed(sender)]),
         mailboxes("To", [("", alert.to)]),
         unstructured("Subject", rendered.subject),
-        *_automatic("auto-generated", alert.subject),
+        *automatic("auto-generated", alert.subject),
     ]
-    return _mail(headers, _alternatives(rendered), shown, message_id, date)
+    return framed(headers, alternatives(rendered), shown, message_id, date)
 
 
 MOST_DETAILS = 40

@@ -36,6 +36,9 @@ OPTION_REASONS = frozenset(
 OF_PAGES = frozenset({"page_limit", "page_quota"})
 """Reasons with an advice of their own: more pages than a sender's fax may have, or than may be faxed in a time."""
 
+SENT_BEFORE = "sent_before"
+"""The reason of a fax to a list whose numbers get it by another copy of the mail: to send it again would be wrong."""
+
 SAID_BY_US = frozenset({FaxState.CANCELLED, FaxState.UNCERTAIN})
 """Ends whose ``detail`` is ours too: nothing that FaxMAX said was readable."""
 
@@ -87,6 +90,8 @@ def told_key(fax: ReportFax) -> str:
     if is_an_option(fax):
         return "failed.option"
     reason = fax.detail.partition(": ")[0]
+    if fax.state is FaxState.CANCELLED and reason == SENT_BEFORE:
+        return SENT_BEFORE
     if fax.result is ResultClass.DOCUMENT and fax.state is FaxState.FAILED and reason in OF_PAGES:
         return f"failed.{reason}"
     return outcome_key(fax.state, fax.result)

@@ -9,8 +9,10 @@ from typing import Any
 
 from fax_bridge.fax import Fate, FateKind, FaxState, Instant, Language, NoticeKind, RcptDsn, ResultClass
 from fax_bridge.mail.compose import Alert, ReceivedFax, alert_mail, received_mail
-from fax_bridge.mail.letters import OpenFax, StatusReport
+from fax_bridge.mail.letters import DEFAULT_ZONE, OpenFax, StatusReport
+from fax_bridge.mail.preview import Preview, PreviewRecipient, preview_mail
 from fax_bridge.mail.reports import Notice, Report, ReportFax, notice_mail, report_mail
+from fax_bridge.mail.shown import Shown
 from fax_bridge.mail.words import Words
 
 NOON: Instant = 1_795_000_000_000
@@ -43,7 +45,8 @@ def sample_mails(words: Words, language: Language, sheets: Sheets) -> Mapping[st
     return {
         **{name: _reported(report, words) for name, report in _reports(language, sheets).items()},
         **{name: _noticed(notice, words) for name, notice in _notices(language).items()},
-        **{name: _brought(fax, words) for name, fax in _received(language, sheets).items()},
+        **{name: _answered(preview, words) for name, preview in _previews(language, sheets).items()},
+        **{name: _brought(fax, words) for name, fax in _received(language, sheets, words).items()},
         **{f"alert-{alert.subject.replace('_', '-')}": _alerted(alert, words) for alert in _alerts(language)},
     }
 
@@ -157,10 +160,35 @@ def _notices(language: Language) -> dict[str, Notice]:
     }
 
 
+def _previews(language: Language, sheets: Sheets) -> dict[str, Preview]:
+    fates = (
+        Fate("1", "", "text/plain", 812, FateKind.COVER),
+        Fate("2", _FILES[language], "application/pdf", 212_345, FateKind.FAXED, 1, 1),
+    )
+    locked = replace(fates[1], kind=FateKind.REFUSED, reason="pdf_password")
+    bare = PreviewRecipient("903122222525", (f"preview+03122222525+nocover@{DOMAIN}",), covered=False)
+    shown = Preview(
+        message_id="01M7YATS31JZHSMW1DA8S1XZ7J",
+        to=SENDER,
+        subject=_SUBJECTS[language],
+        recipients=(PreviewRecipient("902162222525", (f"preview+02162222525@{DOMAIN}",), NOON + 960 * MINUTE), bare),
+        pages=1,
+        covered=True,
+        pdf=sheets.pdf,
+        pictures=(sheets.picture,),
+        fates=fates,
+        original_message_id="<b1f4@example.com>",
+        document_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        language=language,
+    )
+    refused = replace(shown, refused=f"pdf_password: {_FILES[language]}", pages=0, covered=False, pdf=None, pictures=())
+    return {"preview": shown, "preview-refused": replace(refused, fates=(fates[0], locked), document_sha256="")}
+
+
 # --- received faxes and alerts -----------------------------------------------------------------------
 
 
-def _received(language: Language, sheets: Sheets) -> dict[str, ReceivedFax]:
+def _received(language: Language, sheets: Sheets, words: Words) -> dict[str, ReceivedFax]:
     def fax(**changed: Any) -> ReceivedFax:
         values: dict[str, Any] = {
             "fax_id": "01M7YATS31JZHSMW1DA8S1XZ7L",
@@ -178,10 +206,25 @@ def _received(language: Language, sheets: Sheets) -> dict[str, ReceivedFax]:
         }
         return ReceivedFax(**{**values, **changed})
 
-    return {"received": fax()}
+    lines = words.phrase(language, "fault.lines", page="1", lost="41", total="1143")
+    link = (_FILES[language], f"https://{DOMAIN}/fax/SIGNED-TOKEN")
+    broken: dict[str, Any] = {"pdf": None, "picture_png": None, "problem": "tiff_broken", "problem_detail": "no page"}
+    return {
+        "received": fax(),
+        "received-damaged": fax(faults=(lines,)),
+        "received-not-shown": fax(**broken, pages=0),
+        "received-unknown-caller": fax(caller="", caller_raw="anonymous"),
+        "received-notice": fax(shape="notice", until=NOON + 43_200 * MINUTE),
+        "received-link": fax(shape="link", links=(link,), until=NOON + 10_080 * MINUTE),
+        "received-fallback": fax(fallback_reason="bounced"),
+    }
 
 
 def _alerts(language: Language) -> list[Alert]:
+    """All that there are: a test compares them with the words."""
+    fax, message = "01M7YATS31JZHSMW1DA8S1XZ7L", "01M7YATS31JZHSMW1DA8S1XZ7J"
+    shown = Shown(language, DEFAULT_ZONE)
+    at, until = shown.when(NOON), shown.when(NOON + 1440 * MINUTE)
     values: dict[str, dict[str, str]] = {
         "unknown_status": {
             "status": "HAT_ARIZASI", "detail": "Hat arızası, tekrar denenmeyecek",
@@ -189,8 +232,27 @@ def _alerts(language: Language) -> list[Alert]:
             "push": "01M7YATS31JZHSMW1DA8S1XZ7M",
         },
         "account_paused": {"account": "default", "detail": "HTTP 401: invalid token"},
+        "disk_low": {"free": "180 MB", "least": "512 MB"},
+        "no_push": {"hours": "6"},
+        "oldest_fax": {"minutes": "45"},
+        "self_test": {"detail": "ş is missing"},
+        "push_quarantined": {"push": "01M7YATS31JZHSMW1DA8S1XZ7M", "detail": "element 2: no id"},
+        "received_bounced": {"fax": fax, "recipient": "santral@example.com", "detail": "5.2.2 mailbox full"},
+        "received_bounced_kept": {"fax": fax, "recipient": "postmaster@example.com", "detail": "5.2.2 mailbox full"},
+        "received_not_handed_over": {"fax": fax, "target": "/srv/fax", "detail": "No space left on device"},
+        "received_too_large": {"fax": fax, "size": "31 MB", "until": until},
+        "received_undeliverable": {"fax": fax, "detail": "santral@example.com: 550 5.1.1 no such user"},
+        "received_without_content": {"fax": fax, "caller": "902123334455", "called": "902162222525", "detail": "x"},
+        "report_undeliverable": {"message": message, "detail": f"{SENDER}: 550 5.1.1 no such user"},
     }  # fmt: skip
-    return [Alert(subject, "postmaster@example.com", given, language) for subject, given in values.items()]
+    asked: dict[str, dict[str, str]] = {
+        "duplicate_held": {"fax": fax, "number": "+90 216 222 25 25", "before": message, "at": at, "until": until},
+        "pages_wait": {"pages": "240", "until": until},
+    }
+    return [
+        *(Alert(subject, "postmaster@example.com", given, language) for subject, given in values.items()),
+        *(Alert(subject, SENDER, given, language) for subject, given in asked.items()),
+    ]
 
 
 # --- to bytes ----------------------------------------------------------------------------------------
@@ -204,6 +266,11 @@ def _reported(report: Report, words: Words) -> bytes:
 def _noticed(notice: Notice, words: Words) -> bytes:
     message_id = f"<{notice.kind}-{notice.message_id}@{DOMAIN}>"
     return notice_mail(notice, words, sender=OURS, message_id=message_id, date=NOON + 5 * MINUTE)
+
+
+def _answered(preview: Preview, words: Words) -> bytes:
+    message_id = f"<preview-{preview.message_id}@{DOMAIN}>"
+    return preview_mail(preview, words, sender=OURS, message_id=message_id, date=NOON + MINUTE)
 
 
 def _brought(fax: ReceivedFax, words: Words) -> bytes:

@@ -15,6 +15,7 @@ def template_name(name: str) -> str:
 
 class Cover(Section):
     policy: CoverPolicy = CoverPolicy.WITH_TEXT
+    """When there is one; the text of a mail is faxed in any case, on the cover or as pages of the document."""
     template: str = "default"
     """A file ``cover/NAME.html`` in ``templates_dir``, or one that comes with the program."""
     max_bytes: int = Field(default=32_768, ge=1024)

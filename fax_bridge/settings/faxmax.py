@@ -38,12 +38,15 @@ class Account(Section):
     username: str = ""
     """Instead of a token, with ``password``."""
     password: SecretStr = SecretStr("")
+    """Of ``username``."""
     token_field: Literal["token_", "token"] = "token_"  # noqa: S105 — the name of a field, not a token
     """The name of the token's field on the wire."""
     cli: str = ""
     """The account's own number, which the receiver is shown."""
     paper_size: Paper = Paper.A4
+    """Where neither the sender nor the mail says."""
     resolution: Resolution = Resolution.FINE
+    """The same."""
     cover: Literal["html", "page"] = "html"
     """``html``: FaxMAX renders our cover; ``page``: it is rendered here as the first page, so that its letters are
     certain, and FaxMAX is sent none."""

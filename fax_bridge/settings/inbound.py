@@ -42,12 +42,15 @@ class Inbound(_Named):
     from_: Literal["caller", "fixed"] = Field(default="caller", alias="from")
     """``fixed``: ``relay.from`` with the number as its name, the number's address as Reply-To."""
     routing: Literal["first", "all"] = "first"
+    """Whether the first route that fits takes the fax, or all that fit."""
     format: Format = "pdf"
+    """What is attached. Where the PDF is not the whole truth, the TIFF comes beside it."""
     privacy: Privacy = "attachment"
     """``notice``: the mail only tells of the fax; ``link``: it has an address from which the fax can be fetched."""
     subject: str = ""
     """With tokens (:mod:`fax_bridge.name_tokens`); empty for the one of the templates."""
     file_name: str = ""
+    """Of what is attached, without its ending; the same tokens."""
     json_part: bool = False
     """A small JSON file beside the fax, for programs."""
     max_mail_bytes: int = Field(default=25_000_000, ge=100_000)
@@ -55,11 +58,13 @@ class Inbound(_Named):
     link_url: str = ""
     """Where the webhook's listener is seen from outside, e.g. ``https://fax.example.com``; links begin with it."""
     link_lifetime: Duration = Seconds(604_800.0)
+    """How long a link works, and how long the fax behind it is kept."""
     bounce_lifetime: Duration = Seconds(1_209_600.0)
     """How long the address that a received fax's mail leaves from takes bounces."""
     max_passed_on_bytes: int = Field(default=1_000_000, ge=10_000)
     """The largest mail that is passed on for postmaster@ and abuse@."""
     max_passed_on_per_hour: int = Field(default=60, ge=1)
+    """More than so many are put off."""
 
     @field_validator("link_url")
     @classmethod
@@ -73,6 +78,7 @@ class DirectorySink(Section):
     """A directory that gets the files of each fax, for paperless-ngx and hot folders."""
 
     path: Path
+    """It has to be there; files appear in it under their name only when they are whole."""
     format: Format = "pdf"
     file_name: str = "{calling}-{date}-{time}"
     """The fax's id is added where it is not among the tokens: no file ever takes another one's place."""
@@ -95,10 +101,14 @@ class WebhookSink(Section):
 
     SECRETS = frozenset({"secret"})
     url: str
+    """Gets a POST for each fax."""
     secret: SecretStr
+    """Signs it (HMAC-SHA-256), so that its server knows whose it is."""
     format: Format = "pdf"
     timeout: Duration = Seconds(30.0)
+    """Until the answer; what is not answered with 2xx is tried again."""
     ca_file: Path | None = None
+    """Where its certificate is of a CA of your own."""
 
     @field_validator("url")
     @classmethod
@@ -122,29 +132,46 @@ class Route(_Named):
     """Every condition that is given has to hold; one without conditions takes every fax."""
 
     name: str = Field(default="", max_length=60)
+    """By which mails and ``route-test`` name it."""
     called: Patterns = ()
+    """The number that was called, or a list: ``902162222525``, ``90216*``, ``902162222500-902162222599``, ``none``."""
     caller: Patterns = ()
+    """The same for the calling number."""
     csid: Patterns = ()
     """What the sending machine calls itself; ``*`` stands for any letters, capitals are small ones."""
     account: Patterns = ()
+    """The FaxMAX account that got the fax."""
     days: tuple[Day, ...] = ()
+    """On which it came."""
     hours: Annotated[tuple[ClockTime, ...], Field(max_length=2)] = ()
     """``["08:00", "18:00"]``; the second may be past midnight."""
     pages: str = ""
     """``1``, ``1-3``, ``10-``."""
     timezone: Zone | None = None
+    """Of ``days``, ``hours`` and its mails; ``[reports] timezone`` where it is not given."""
 
     to: tuple[Address, ...] = ()
+    """Who gets the fax by mail."""
     cc: tuple[Address, ...] = ()
+    """Who gets a copy."""
     bcc: tuple[Address, ...] = ()
+    """An archive, which the others do not see."""
     language: Language | None = None
+    """Of its mails; ``[reports] language`` where it is not given."""
     format: Format | None = None
+    """``[inbound] format`` for this route."""
     privacy: Privacy | None = None
+    """``[inbound] privacy`` for this route."""
     subject: str | None = None
+    """``[inbound] subject`` for this route."""
     file_name: str | None = None
+    """``[inbound] file_name`` for this route."""
     json_part: bool | None = None
+    """``[inbound] json_part`` for this route."""
     directories: tuple[DirectorySink, ...] = ()
+    """Where its files are laid down, beside its mails or instead of them."""
     webhooks: tuple[WebhookSink, ...] = ()
+    """Which servers get it, beside its mails or instead of them."""
 
     @field_validator("pages")
     @classmethod

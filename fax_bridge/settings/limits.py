@@ -22,7 +22,9 @@ class LimitSettings(Section):
     match: str = Field(default="*", min_length=1)
     """Only mails of these envelope senders are counted and held to it; ``*`` is any run of characters."""
     messages: int = Field(default=0, ge=0)
+    """Mails, counted when they are accepted; 0: no limit."""
     faxes: int = Field(default=0, ge=0)
+    """Recipients, counted when their mail is accepted; 0: no limit."""
     pages: int = Field(default=0, ge=0)
     """Known only once the document is made: over it, faxes wait for their turn."""
     within: Annotated[float | Literal["day"], BeforeValidator(_within)]

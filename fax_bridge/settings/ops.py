@@ -27,7 +27,9 @@ class AlertSettings(Section):
     no_push: Duration = Seconds(0.0)
     """So much working time without a push from FaxMAX; ``"0s"`` for no such alert."""
     working_from: ClockTime = Field(default="08:00", validate_default=True)
+    """Its beginning."""
     working_until: ClockTime = Field(default="18:00", validate_default=True)
+    """Its end."""
     working_days: tuple[Day, ...] = Field(default=_DAYS[:5], min_length=1)
     """The working time, in ``reports.timezone``."""
     self_test_every: Duration = Seconds(21600.0)

@@ -10,7 +10,9 @@ from fax_bridge.settings.section import Section
 
 class Reports(Section):
     language: Language = Language.TR
+    """Of the mails to senders and to the operator, where a sender or a route has no other."""
     timezone: Zone = "Europe/Istanbul"
+    """Of every time in a mail, and of times to send at."""
     outcomes: Outcomes = Outcomes.ALL
     """Which ends are mailed, where a sender's ``reports`` says nothing else. ``none`` is the way to ask for silence."""
     format: Literal["human", "dsn"] = "human"

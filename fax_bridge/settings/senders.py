@@ -36,6 +36,7 @@ class Sender(Section):
     inherits: str = ""
     """The name of the entry that says what this one does not."""
     networks: tuple[Network, ...] = ()
+    """Where the client has to come from; ``unix`` for a socket of this machine."""
     auth: tuple[str, ...] = ()
     """The ``[[users]]`` that may send so; ``*`` is any run of characters. Who is logged in may send in no other way."""
     certificates: tuple[str, ...] = ()
@@ -45,19 +46,29 @@ class Sender(Section):
     scanner: bool = False
     """For the listeners of ``[smtp.scanners]`` and no other; needs ``networks`` and ``report_to``."""
     account: str = "default"
+    """The FaxMAX account that its faxes go by."""
     language: Language | None = None
+    """Of its reports and covers; ``[reports] language`` where it is not given."""
     cover: CoverPolicy | None = None
+    """``[cover] policy`` for this sender."""
     cover_template: str = ""
+    """``[cover] template`` for this sender."""
     quoted_threads: Literal["keep", "cut"] | None = None
+    """``[reading] quoted_threads`` for this sender."""
     signatures: Literal["keep", "cut"] | None = None
+    """``[reading] signatures`` for this sender."""
     cli: str = ""
+    """The calling number that is shown; the account's where it is empty."""
     paper_size: Paper | None = None
+    """The account's where it is not given; a mail may ask for another."""
     resolution: Resolution | None = None
+    """The same for the resolution."""
     reports: Outcomes | None = None
     """Which ends are mailed; ``[reports] outcomes`` where it is not given."""
     report_to: tuple[Address, ...] = ()
     """Who gets the reports instead of the envelope sender."""
     report_cc: tuple[Address, ...] = ()
+    """Who gets a copy of each report."""
     report_bcc: tuple[Address, ...] = ()
     """An archive, which the others do not see."""
     allowed_cli: tuple[str, ...] = ()
@@ -73,6 +84,7 @@ class Sender(Section):
     allow: tuple[NumberRange, ...] = ()
     """Where this sender's faxes may go, within ``numbers.allow``; empty: wherever that allows."""
     deny: tuple[NumberRange, ...] = ()
+    """Where none of them goes, whatever ``allow`` says."""
     max_recipients: int = Field(default=0, ge=0)
     """Of one mail, however many transactions its client makes of it; 0: no limit."""
     robot: bool = False

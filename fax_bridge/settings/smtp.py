@@ -13,18 +13,22 @@ class Scanners(Section):
     """Listeners for old machines, which know neither TLS nor AUTH. Only entries with ``scanner = true`` hold there."""
 
     listen: tuple[Listen, ...] = ()
+    """Where they connect to; keep it within the network of these machines."""
 
 
 class Smtp(Section):
     listen: tuple[Listen, ...] = (Listen(host="127.0.0.1", port=8025),)
+    """Where clients connect to; on several addresses at once, if need be."""
     domains: tuple[Domain, ...] = Field(min_length=1)
     """What stands behind the @ of a fax address; the first is where replies to received faxes go."""
     listen_tls: tuple[Listen, ...] = ()
     """TLS from the first octet (RFC 8314); on ``listen`` it begins with STARTTLS."""
     tls: SmtpTls | None = None
+    """The certificate that clients see, and what is asked of theirs."""
     require_tls: bool = False
     """No mail without TLS on ``listen``."""
     scanners: Scanners = Scanners()
+    """A listener of their own for machines that can neither encrypt nor log in."""
     proxy_protocol_from: tuple[Network, ...] = ()
     """Proxies that must begin each connection to ``listen`` with a PROXY header (version 1 or 2) and are believed."""
     trusted_authserv_id: str = ""
@@ -36,6 +40,7 @@ class Smtp(Section):
     dns_timeout: Duration = Seconds(20.0)
     """For all questions about one mail; after it the mail is put off."""
     max_message_bytes: int = Field(default=26_214_400, gt=0)
+    """Of a whole mail, in base64 and all; a larger one is refused, where its client says SIZE even before it comes."""
     max_recipients: int = Field(default=100, ge=100)
     """RFC 5321 §4.5.3.1.8 asks for at least 100."""
     spool_memory: int = Field(default=262_144, ge=0)
@@ -50,10 +55,13 @@ class Smtp(Section):
     min_rate: float = Field(default=50.0, ge=0)
     """Bytes per second, averaged, that a mail has to come at, once ``min_rate_grace`` is over."""
     min_rate_grace: Duration = Seconds(60.0)
+    """A slow beginning costs nobody a mail."""
     data_timeout: Duration = Seconds(43_200.0)
     """The longest that one mail may take, whatever its rate; less than the day that staged pieces are kept."""
     max_sessions: int = Field(default=200, ge=1)
+    """At a time; who comes then is asked to come again."""
     max_sessions_per_client: int = Field(default=50, ge=1)
+    """The same for one client address."""
     min_free_bytes: int = Field(default=200_000_000, ge=0)
     """With less room on the disk of a SQLite store, mail is put off."""
 
@@ -89,5 +97,6 @@ class Lmtp(Section):
     """A second way in, for a mail server beside us: Postfix or Dovecot (RFC 2033)."""
 
     listen: tuple[ListenOrSocket, ...] = ()
+    """``HOST:PORT`` or ``unix:/PATH``; none: no LMTP."""
     mode: str = Field(default="0660", pattern=r"^0?[0-7]{3}$")
     """Who may connect to the Unix sockets: their permission bits in octal."""

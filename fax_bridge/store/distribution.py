@@ -11,7 +11,7 @@ from fax_bridge.store.intake import wait_for_others
 from fax_bridge.store.schema import fax, fax_event
 from fax_bridge.store.store import Tx
 
-SENT_BEFORE = "list_sent_before"
+SENT_BEFORE = "sent_before"
 """The reason's word, in the tables of ``templates/email``."""
 
 

@@ -355,6 +355,17 @@ def test_too_many_pages_are_told_alike_for_one_fax_and_for_several(language: Lan
         assert step in " ".join(body(read(sent(mail))).split())
 
 
+@LANGUAGES
+def test_a_list_that_another_copy_of_the_mail_serves_is_not_to_be_sent_again(language: Language) -> None:
+    """The advice for a cancelled fax, to send it again, would make every fax of the list arrive twice."""
+    served = fax(FaxState.CANCELLED, ResultClass.CANCELLED, number="", target="list", detail="sent_before")
+    for several in ((served,), (served, fax())):
+        text = " ".join(body(read(sent(report(*several, language=language)))).split())
+        assert WORDS.phrase(language, "outcome.sent_before.next", number="", address="", until="") in text
+        again = WORDS.phrase(language, "outcome.cancelled.next", address="02162222525@fax.example.com")
+        assert again not in text
+
+
 def test_a_phone_book_among_several_has_its_name_in_the_advice() -> None:
     """It has no number that could be shown."""
     book = fax(FaxState.FAILED, ResultClass.REFUSED, number="", target="book-7")
@@ -609,6 +620,12 @@ def test_an_alert_tells_the_operator_what_stands_still_and_how_to_mend_it(subjec
     for value in ALERTS[subject].values():
         for each in value.splitlines():
             assert each in body(message)
+
+
+def test_the_values_of_an_alert_have_names_in_the_readers_language() -> None:
+    """A sender reads them too."""
+    assert "Bildirim: 01HF7" in body(read(alerted("unknown_status", Language.TR)))
+    assert "Push: 01HF7" in body(read(alerted("unknown_status", Language.EN)))
 
 
 def test_an_alert_has_its_own_words_in_each_language() -> None:

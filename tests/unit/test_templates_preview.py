@@ -1,14 +1,18 @@
 """``fax-bridge templates preview``: what an administrator looks at before a sender does."""
 
+import tomllib
 from pathlib import Path
 
 from typer.testing import CliRunner
 
 from fax_bridge.cli import app
+from fax_bridge.mail.words import templates_root
 from tests.delivery_status import read_report
 
-EVENTS = {"report-delivered", "report-partial", "report-several", "correction", "early", "delayed", "report-dsn",
-          "received", "alert-unknown-status"}  # fmt: skip
+ALERTS = tomllib.loads((templates_root() / "email" / "en" / "words.toml").read_text(encoding="utf-8"))["alert"]
+EVENTS = {f"alert-{subject.replace('_', '-')}" for subject in ALERTS}
+EVENTS |= {"report-delivered", "report-partial", "report-several", "correction", "early", "delayed", "report-dsn",
+          "received", "received-damaged", "received-link", "received-notice", "preview", "preview-refused"}  # fmt: skip
 
 
 def test_each_mail_is_written_in_three_forms_and_both_languages(tmp_path: Path) -> None:
