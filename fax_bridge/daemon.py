@@ -122,8 +122,10 @@ async def running(
         metrics = Metrics()
         stack.enter_context(eventlog.heard_by(metrics.hear))
         documents = await stack.enter_async_context(Documents())
-        await documents.self_test()
-        words = Words(settings.templates_dir)
+        # In a process of its own, and half of the time that a start takes: all else goes on meanwhile.
+        tested = asyncio.create_task(documents.self_test(), name="self-test")
+        stack.callback(tested.cancel)
+        words = await asyncio.to_thread(Words, settings.templates_dir)
         if faults := missing_covers(settings, words):
             raise BridgeError(" ".join(faults))
         alerts = Alerts(settings, words)
@@ -134,6 +136,7 @@ async def running(
         )
         store = await Store.open(settings.store.url)
         stack.push_async_callback(store.close)
+        await tested
         await store.write(lambda tx: _begin(tx, settings, not store.shared))
         tokens = SignedTokens(await keys.key_of(store))
         submitter = Submitter(settings, store, documents, words, alerts)

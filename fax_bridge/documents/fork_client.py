@@ -81,6 +81,10 @@ class ForkServer:
         """
         return not self._listener.done() and not (self._worn and not self._jobs)
 
+    @property
+    def is_idle(self) -> bool:
+        return not self._jobs
+
     async def run(self, directory: Path, wall_seconds: float) -> int | None:
         """Let a worker do the job in ``directory``; its exit status, or ``None`` if its time ran out.
 

@@ -46,20 +46,23 @@ def templates_root() -> Path:
 
 
 class Words:
-    """All templates, read and tried once: a broken one stops the start, not the first report.
+    """All templates. A site's own are read and tried at once: a broken one stops the start, not the first report.
 
+    The program's own are tried by its tests; to try them at each start takes 0.3 s, and :meth:`check` does it.
     Raises :class:`WordsError`.
     """
 
-    def __init__(self, templates_dir: Path | None = None) -> None:
+    def __init__(self, templates_dir: Path | None = None, *, check: bool = False) -> None:
         self._roots = [templates_dir, templates_root()] if templates_dir else [templates_root()]
         self._environment = _environment(self._roots)
-        self._phrases = {
-            (language, path): self._environment.from_string(phrase)
-            for language in Language
-            for path, phrase in self._read_phrases(language).items()
-        }
-        self._check_templates()
+        self._sources: dict[tuple[str, str], str] = {}
+        self._phrases: dict[tuple[str, str], jinja2.Template] = {}
+        check |= templates_dir is not None
+        for language in Language:
+            phrases = self._read_phrases(language, check=check)
+            self._sources |= {(language, path): phrase for path, phrase in phrases.items()}
+        if check:
+            self._check_templates()
 
     def render(self, event: str, lang: str, **values: object) -> Rendered:
         """The words of a mail. A variable that a template wants and nobody gives raises ``jinja2.UndefinedError``."""
@@ -71,14 +74,17 @@ class Words:
 
     def phrase(self, lang: str, path: str, **values: object) -> str:
         """A phrase of ``words.toml`` by its dotted path, as one line of plain text. Raises ``KeyError``."""
-        return " ".join(self._phrases[Language(lang), path].render(values).split())
+        key = (Language(lang), path)
+        if key not in self._phrases:
+            self._phrases[key] = self._environment.from_string(self._sources[key])
+        return " ".join(self._phrases[key].render(values).split())
 
     def has_phrase(self, lang: str, path: str) -> bool:
-        return (Language(lang), path) in self._phrases
+        return (Language(lang), path) in self._sources
 
     def phrases(self, lang: str) -> frozenset[str]:
         """Every dotted path that has a phrase in the language."""
-        return frozenset(path for language, path in self._phrases if language == lang)
+        return frozenset(path for language, path in self._sources if language == lang)
 
     def cover(self, name: str = "default", **values: object) -> str:
         """A cover page as one HTML document. Raises ``LookupError`` if there is none of that name."""
@@ -89,7 +95,7 @@ class Words:
 
     def check(self) -> None:
         """Reads everything anew from the files. Raises :class:`WordsError`."""
-        Words(self._roots[0] if len(self._roots) > 1 else None)
+        Words(self._roots[0] if len(self._roots) > 1 else None, check=True)
 
     def _check_templates(self) -> None:
         """Each compiles, and asks for nothing but what the program's own templates of that kind are given."""
@@ -101,9 +107,11 @@ class Words:
             wanted = _wants(self._environment, self._roots, name)
             _refuse_unknown(f"template {name}", wanted, given.get(_family(name), wanted))
 
-    def _read_phrases(self, language: Language) -> dict[str, str]:
+    def _read_phrases(self, language: Language, *, check: bool) -> dict[str, str]:
         """The shipped phrases with the site's over them, checked in the same way."""
         shipped, *own = [_phrases_in(root / "email" / language / "words.toml") for root in reversed(self._roots)]
+        if not check:
+            return shipped
         given: dict[str, frozenset[str]] = {}
         for path, phrase in shipped.items():
             given[_table(path)] = given.get(_table(path), frozenset()) | _variables(self._environment, path, phrase)

@@ -9,6 +9,7 @@ from fax_bridge.loop_test import mail_of
 from fax_bridge.numbers import read_number
 from fax_bridge.settings import Settings
 from fax_bridge.store import intake, loop_tests
+from fax_bridge.store.audit import Line
 from fax_bridge.store.intake import NewFax, NewMessage
 from fax_bridge.store.store import Store
 
@@ -38,10 +39,10 @@ class Loop:
         """A fax like any other from here on, but for its sender, whom nobody tells anything."""
         settings, at = self._settings, now()
         number = read_number(settings.faxmax.cli, settings.numbers.region)
-        fax_id, to = str(ULID()), f"{number}@{settings.smtp.domains[0]}"
+        message_id, fax_id, to = str(ULID()), str(ULID()), f"{number}@{settings.smtp.domains[0]}"
         sender = settings.inbound.fallback
         new = NewMessage(
-            id=str(ULID()),
+            id=message_id,
             account=settings.faxmax.account_names[0],
             mail_from=sender,
             client="127.0.0.1",
@@ -50,6 +51,9 @@ class Loop:
             options={"cover": "off"},
             give_up_at=at + int(settings.alerts.loop_test_within * 1000),
             faxes=(NewFax(fax_id, number, (to,), loop_tests.KEY, {to: RcptDsn("NEVER")}),),
+            line=Line(
+                "accepted", "fax-bridge", "alerts.loop_test_every", message_id, int(settings.retention.audit * 1000)
+            ),
             # Another node that found it is time, too, hears that the fax is there.
             repeat_window=int(settings.alerts.loop_test_every * 1000),
         )

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from fax_bridge.fax import now
 from fax_bridge.ops.metrics import Metrics
 from fax_bridge.ops.observer import Facts
 from fax_bridge.store.depths import Depth, Depths
+from tests.tools import tool
 
 CONTRIB = Path(__file__).parents[2] / "contrib"
 
@@ -47,10 +47,7 @@ def test_the_dashboard_is_one_grafana_can_import() -> None:
 
 
 def test_promtool_finds_no_fault_in_the_rules() -> None:
-    """Expressions, templates, labels. Not part of CI's packages: prometheus would bring a server along."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed (Debian's package prometheus)")
-    command = [promtool, "check", "rules", str(CONTRIB / "prometheus-alerts.yml")]
+    """Expressions, templates, labels."""
+    command = [tool("promtool"), "check", "rules", str(CONTRIB / "prometheus-alerts.yml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

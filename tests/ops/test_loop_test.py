@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import io
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,19 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image, ImageOps
+from sqlalchemy import select
 
 from fax_bridge.documents.marks import html_of
 from fax_bridge.documents.marks_reading import read
 from fax_bridge.documents.worker import Documents
 from fax_bridge.fax import Resolution
 from fax_bridge.loop_test import number_of
+from fax_bridge.ops.looping import Loop
 from fax_bridge.received_faxes import listed
-from tests.e2e.conftest import OUR_NUMBER, SECRET, Bridge, bridge_in, until
+from fax_bridge.setting_sources import load
+from fax_bridge.store.schema import audit, fax
+from fax_bridge.store.store import Store
+from tests.e2e.conftest import OUR_NUMBER, SECRET, Bridge, bridge_in, settings_text, until
 from tests.ops.test_watching import get, samples
 
 LOOP = (
@@ -67,6 +73,25 @@ async def test_one_that_does_not_come_back_is_told_and_a_fax_of_people_is_never_
             await http.post(f"http://127.0.0.1:{bridge.webhook_port}/push/{SECRET}", json=[element])
         await bridge.mail("reception@example.com")
         assert len(bridge.mails("postmaster@example.com")) == 1
+
+
+async def test_of_two_nodes_that_find_it_is_time_one_sends_it(tmp_path: Path, postgresql_url: str) -> None:
+    """The rule against repeats holds for it too; and who sent it is in the audit log."""
+    path = tmp_path / "fax-bridge.toml"
+    path.write_text(settings_text(tmp_path, "http://127.0.0.1:9/api/v1") + LOOP.format(within="30m"))
+    settings = load(path)
+    async with contextlib.AsyncExitStack() as stack:
+        documents = await stack.enter_async_context(Documents())
+        stores = [await Store.open(postgresql_url) for _ in range(2)]
+        for store in stores:
+            stack.push_async_callback(store.close)
+        await asyncio.gather(*(Loop(settings, store, documents).look() for store in stores))
+        async with stores[0].read() as conn:
+            faxes = (await conn.execute(select(fax.c.number, fax.c.repeat_key))).all()
+            acts = (await conn.execute(select(audit.c.act, audit.c.who, audit.c.by_right))).all()
+        assert [tuple(one) for one in faxes] == [(OUR_NUMBER, "loop test")]
+        assert [tuple(one) for one in acts] == [("accepted", "fax-bridge", "alerts.loop_test_every")]
+        assert await Loop(settings, stores[1], documents).look() is None
 
 
 @pytest.mark.parametrize("resolution", list(Resolution))

@@ -387,3 +387,17 @@ async def test_jobs_that_come_together_start_one_fork_server() -> None:
         cleaned = await asyncio.gather(*(documents.clean_html(text) for text in "ab"))
         assert cleaned == ["a", "b"]
         assert len(fork_servers()) == 1
+
+
+async def test_it_ends_when_nothing_was_to_do_for_a_while_and_comes_back(launch: Launch, temporary: Path) -> None:
+    """Its memory is free between two faxes; a job in hand, and one that follows, keep it."""
+    launch()
+    async with Documents(idle=0.3) as documents:
+        await probe(documents)
+        (first,) = fork_servers()
+        await probe(documents, sleep=0.8)
+        assert fork_servers() == [first]
+        await until(lambda: not fork_servers())
+        await probe(documents)
+        assert len(fork_servers()) == 1
+    assert fork_servers() == []
