@@ -7,6 +7,7 @@ and leaves an event behind. Everything here runs inside the caller's transaction
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import dropwhile
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
@@ -195,7 +196,7 @@ async def promise_due(
     """The promised time of a fax has come. Returns the state that it is in now."""
     row = await _held(tx, lease)
     if row.state == FaxState.SUBMITTED:  # a node may have died before it looked again
-        await _catch_up(tx, row, promises)
+        await _catch_up(tx, row.id, row.provider_id, promises)
         row = await locked(tx, lease.id)
     match row.state:
         case state if state in FAX_ENDS:
@@ -287,20 +288,23 @@ def look_again(tx: Tx, pair: Pair) -> None:
 
 
 async def _matched(tx: Tx, pairs: Sequence[Pair]) -> Sequence[None]:
-    for pair in pairs:
-        mine = select(fax.c.id).where(fax.c.provider_id == pair.provider_id)
-        if pair.provider_id and (fax_id := (await tx.conn.execute(mine)).scalar()):
-            await _catch_up(tx, await locked(tx, fax_id), pair.promises)
-    for number, promises in {pair.number: pair.promises for pair in pairs}.items():
+    named = {pair.provider_id: pair.promises for pair in pairs if pair.provider_id}
+    for provider_id, promises in sorted(named.items(), key=itemgetter(0)):
+        mine = select(fax.c.id).where(fax.c.provider_id == provider_id)
+        if fax_id := (await tx.conn.execute(mine)).scalar():
+            await _catch_up(tx, fax_id, provider_id, promises)
+    for number, promises in sorted({pair.number: pair.promises for pair in pairs}.items(), key=itemgetter(0)):
         await adopt(tx, number, promises)
     return [None] * len(pairs)
 
 
-async def _catch_up(tx: Tx, row: Row[Any], promises: Promises) -> None:
-    """Apply what was told of a fax while nobody knew that it is this one's. The row is locked."""
-    untold = select(status.c.seq).where(status.c.provider_id == row.provider_id, status.c.fax_id.is_(None)).limit(1)
+async def _catch_up(tx: Tx, fax_id: str, provider_id: str, promises: Promises) -> None:
+    """Apply what was told of a fax while nobody knew that it is this one's."""
+    untold = select(status.c.seq).where(status.c.provider_id == provider_id, status.c.fax_id.is_(None)).limit(1)
+    # Mostly there is none, and then no row is locked that another node may be waiting with.
     if (await tx.conn.execute(untold)).first():
-        await apply_waiting(tx, row.id, row.provider_id, promises)
+        await locked(tx, fax_id)
+        await apply_waiting(tx, fax_id, provider_id, promises)
 
 
 async def adopt(tx: Tx, number: str, promises: Promises) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 from sqlalchemy import Row, Table, select
 
-from fax_bridge.fax import FAX_ENDS, MessageState, OutboxState, PushState, ReceivedState
+from fax_bridge.fax import FAX_ENDS, DeliveryState, MessageState, OutboxState, PushState, ReceivedState
 from fax_bridge.store import schema
 from fax_bridge.store.store import Store
+from tests.chaos.node import Place
 
 SILENT = "0013"
 """The sandbox never pushes anything about a fax to such a number."""
@@ -32,6 +33,14 @@ class Books:
     """``/sandbox/faxes``: all that FaxMAX ever accepted."""
     mailbox: dict[str, EmailMessage]
     """By file name, which is the outbox id."""
+    folder: dict[str, bytes]
+    """The received faxes that were laid down, by file name; hidden names too."""
+    notices: Sequence[Row[Any]] = ()
+    deliveries: Sequence[Row[Any]] = ()
+    bounces: Sequence[Row[Any]] = ()
+    audit: Sequence[Row[Any]] = ()
+    charged: int = 0
+    """Faxes that the limit of the site has counted."""
 
     def unsettled(self) -> list[str]:
         """What still waits for something, a line for each."""
@@ -41,6 +50,8 @@ class Books:
             *(f"push {row.id} is {row.state}" for row in self.pushes if row.state == PushState.STORED),
             *(f"received {row.id} is {row.state}" for row in self.received if row.state not in _MAILED),
             *(f"mail {row.id} is {row.state}" for row in self.outbox if row.state == OutboxState.WAITING),
+            *(f"notice {row.id} is due" for row in self.notices if row.due_at is not None),
+            *(f"delivery {row.id} is {row.state}" for row in self.deliveries if row.state == DeliveryState.WAITING),
         ]
         told = {row.provider_id for row in self.statuses if row.final}
         untold = [fax for fax in self.sandbox if fax["status"] in {"DELIVERED", "FAILED"} and fax["fax_id"] not in told]
@@ -60,7 +71,7 @@ def _is_silent(fax: dict[str, Any]) -> bool:
     return str(fax["phone"]).endswith(SILENT)
 
 
-async def open_books(store: Store, sandbox_url: str, mailbox: Path) -> Books:
+async def open_books(store: Store, sandbox_url: str, where: Place) -> Books:
     """``store`` is opened beside the daemon; the rows come without their large columns."""
     async with store.read() as conn:
         if store.shared:  # all tables as they were at one moment, as SQLite shows them anyway
@@ -73,9 +84,16 @@ async def open_books(store: Store, sandbox_url: str, mailbox: Path) -> Books:
         messages, faxes, events = await rows(schema.message), await rows(schema.fax), await rows(schema.fax_event)
         pushes, statuses = await rows(schema.push), await rows(schema.status)
         received, outbox = await rows(schema.received), await rows(schema.outbox)
+        notices, deliveries = await rows(schema.notice), await rows(schema.delivery)
+        bounces, audit = await rows(schema.bounce), await rows(schema.audit)
+        charged = sum(row.level for row in await rows(schema.quota))
     async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
         sandbox = (await http.get(sandbox_url.replace("/api/v1", "/sandbox/faxes"))).json()
-    return Books(messages, faxes, events, pushes, statuses, received, outbox, sandbox, _mails(mailbox))
+    folder = {path.name: path.read_bytes() for path in sorted(where.folder.iterdir())}
+    return Books(
+        messages, faxes, events, pushes, statuses, received, outbox, sandbox, _mails(where.mailbox), folder,
+        notices, deliveries, bounces, audit, charged,
+    )  # fmt: skip
 
 
 def _mails(mailbox: Path) -> dict[str, EmailMessage]:

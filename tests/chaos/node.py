@@ -40,6 +40,7 @@ confirm_within = "6s"
 confirm_per_page = "0s"
 retry_first = "100ms"
 retry_longest = "500ms"
+held_for = "{held_for}"
 [webhook]
 listen = ["127.0.0.1:{webhook}"]
 secrets = ["a-long-random-string"]
@@ -48,8 +49,19 @@ url = "maildir://{directory}/Maildir"
 from = "Fax <fax@fax.example.com>"
 retry_first = "100ms"
 retry_longest = "500ms"
+[reports]
+early_after = "300ms"
+delay_after = "1s"
 [inbound]
 fallback = "postmaster@example.com"
+routing = "all"
+link_url = "https://fax.example.com"
+[duplicates]
+within = "{duplicates_within}"
+[[limits]]
+per = "site"
+faxes = 1000000
+within = "day"
 [log]
 level = "info"
 format = "json"
@@ -59,6 +71,12 @@ networks = ["127.0.0.0/8"]
 [[routes]]
 called = "902162222525"
 to = ["reception@example.com"]
+[[routes.directories]]
+path = "{directory}/folder"
+[[routes]]
+called = "902162222525"
+to = ["archive@example.com"]
+privacy = "link"
 """
 
 
@@ -72,6 +90,8 @@ class Place:
     smtp: int
     webhook: int
     min_free_bytes: int = 0
+    duplicates_within: str = "0s"
+    held_for: str = "48h"
 
     @property
     def push_url(self) -> str:
@@ -81,7 +101,13 @@ class Place:
     def mailbox(self) -> Path:
         return self.directory / "Maildir" / "new"
 
+    @property
+    def folder(self) -> Path:
+        """Gets the received faxes beside the mailbox."""
+        return self.directory / "folder"
+
     def write_settings(self) -> Path:
+        self.folder.mkdir(exist_ok=True)
         path = self.directory / f"node-{self.smtp}.toml"
         path.write_text(
             SETTINGS.format(
@@ -91,6 +117,8 @@ class Place:
                 smtp=self.smtp,
                 webhook=self.webhook,
                 min_free_bytes=self.min_free_bytes,
+                duplicates_within=self.duplicates_within,
+                held_for=self.held_for,
             )
         )
         return path

@@ -11,11 +11,12 @@ database work, once it has been done. ``:3`` behind it means its third call in t
 
 import ctypes
 import importlib
+import inspect
 import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, cast
 
@@ -36,6 +37,12 @@ STEPS: dict[str, tuple[str, str]] = {
     "messages.prepared": (STORE + "messages", "prepared"),
     "messages.refused": (STORE + "messages", "refused"),
     "messages.reported": (STORE + "messages", "reported"),
+    "messages.previewed": (STORE + "messages", "previewed"),
+    "notices.told": (STORE + "notices", "told"),
+    "distribution.add": (STORE + "distribution", "add"),
+    "quota.charge": (STORE + "quota", "charge"),
+    "audit.record": (STORE + "audit", "record"),
+    "faxes.held_as": (STORE + "faxes", "held_as"),
     "faxes.submitting": (STORE + "faxes", "submitting"),
     "faxes.accepted": (STORE + "faxes", "accepted"),
     "faxes.retried": (STORE + "faxes", "retried"),
@@ -48,14 +55,19 @@ STEPS: dict[str, tuple[str, str]] = {
     "pushes.worked_through": (STORE + "pushes", "worked_through"),
     "pushes.converted": (STORE + "pushes", "converted"),
     "pushes.ended": (STORE + "pushes", "ended"),
+    "pushes.to_fallback": (STORE + "pushes", "to_fallback"),
+    "bounces.take": (STORE + "bounces", "take"),
+    "deliveries.put": (STORE + "deliveries", "put"),
+    "deliveries.tried": (STORE + "deliveries", "tried"),
+    "sinks.lay_down": ("fax_bridge.fax_to_email.sinks", "lay_down"),
     "outbox.put": (STORE + "outbox", "put"),
     "outbox.tried": (STORE + "outbox", "tried"),
     "client.send": ("fax_bridge.faxmax.client", "Client.send"),
     "relay.send": ("fax_bridge.mail.relay", "Relay.send"),
 }
-"""Where each step is found: its module, and its name there. All are coroutine functions."""
+"""Where each step is found: its module, and its name there. Most are coroutine functions."""
 
-DEEDS = frozenset({"spool.write", "spool.sync", "client.send", "relay.send"})
+DEEDS = frozenset({"spool.write", "spool.sync", "client.send", "relay.send", "sinks.lay_down"})
 """Those that are no part of a transaction."""
 
 
@@ -86,20 +98,34 @@ def arm(point: Point) -> None:
     owner: Any = importlib.import_module(module)
     for part in within:
         owner = getattr(owner, part)
-    step: Callable[..., Awaitable[Any]] = getattr(owner, name)
+    step: Callable[..., Any] = getattr(owner, name)
     calls = 0
     done = False
 
-    async def watched(*args: Any, **kwargs: Any) -> Any:
-        nonlocal calls, done
+    def begin() -> bool:
+        nonlocal calls
         calls += 1
         is_it = calls == point.count  # now: another one may be called while this one is under way
         if is_it and point.when == "before":
             _die(point)
-        value = await step(*args, **kwargs)
+        return is_it
+
+    def end(is_it: bool) -> None:
+        nonlocal done
         done = done or is_it
         if done and not point.commits:
             _die(point)
+
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        is_it = begin()
+        value = await step(*args, **kwargs)
+        end(is_it)
+        return value
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        is_it = begin()
+        value = step(*args, **kwargs)
+        end(is_it)
         return value
 
     do_commit: Callable[[DefaultDialect, Any], None] = DefaultDialect.do_commit
@@ -110,7 +136,7 @@ def arm(point: Point) -> None:
         if done:
             _die(point)
 
-    setattr(owner, name, watched)
+    setattr(owner, name, awaited if inspect.iscoroutinefunction(step) else called)
     if point.when == "after" and point.commits:
         DefaultDialect.do_commit = committed  # type: ignore[method-assign]  # wrapped, as everything here
 

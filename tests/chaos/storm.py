@@ -192,7 +192,7 @@ async def settled(where: Place, sandbox_url: str, *, within: float = SETTLES_WIT
     store = await Store.open(where.database, exclusive=False)
 
     async def look() -> Books:
-        return await open_books(store, sandbox_url, where.mailbox)
+        return await open_books(store, sandbox_url, where)
 
     try:
         return await _quiet(look, within)

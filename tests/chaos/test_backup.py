@@ -43,7 +43,7 @@ def mails(traffic: Traffic, count: int) -> list[Mail]:
 async def books_of(where: Place, sandbox_url: str) -> Books:
     store = await Store.open(where.database, exclusive=False)
     try:
-        return await open_books(store, sandbox_url, where.mailbox)
+        return await open_books(store, sandbox_url, where)
     finally:
         await store.close()
 

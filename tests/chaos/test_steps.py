@@ -5,11 +5,10 @@ that one dies of; the sum is drawn when the last one has come to rest.
 """
 
 import asyncio
-from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 
@@ -17,7 +16,7 @@ from fax_bridge.fax import FaxState
 from tests.chaos.node import Node, place
 from tests.chaos.steps import Point
 from tests.chaos.storm import Outcome, faxmax, running_at_last, settled
-from tests.chaos.traffic import Traffic, mail_to
+from tests.chaos.traffic import Mail, Traffic, mail_to, preview_of
 from tests.chaos.verdict import breaches
 
 LEASE_MS = 1500
@@ -33,7 +32,9 @@ class Case:
     """A step, and what makes the daemon come to it: a mail to a number of that fate, or a received fax."""
 
     step: str
-    by: Literal["mail", "drawing", "large drawing", "push"] = "mail"
+    by: Literal[
+        "mail", "drawing", "large drawing", "push", "preview", "list", "one of two", "late", "wishes", "twice", "bounce"
+    ] = "mail"
     fate: str = ""
     count: int = 1
 
@@ -56,13 +57,29 @@ MAILS = (
     Case("outbox.put"),  # in the middle of the transaction that reports
     Case("relay.send"),
     Case("outbox.tried"),
+    Case("quota.charge"),
+    Case("audit.record"),  # with the acceptance
+    Case("audit.record", count=2),  # with the document
+    Case("messages.previewed", "preview"),
+    Case("distribution.add", "list"),
+    Case("notices.told", "one of two"),
+    Case("notices.told", "late", fate="0013"),
+    Case("messages.reported", "wishes"),
+    Case("faxes.held_as", "twice"),
 )
 PUSHES = (
     Case("pushes.journal", "push"),
     Case("pushes.take_received", "push"),
     Case("pushes.worked_through", "push"),
     Case("pushes.converted", "push"),
+    Case("deliveries.put", "push"),  # a file for a directory
+    Case("deliveries.put", "push", count=2),  # what is behind a link
+    Case("sinks.lay_down", "push"),
+    Case("deliveries.tried", "push"),
     Case("pushes.ended", "push"),
+    Case("bounces.take", "bounce"),
+    Case("pushes.to_fallback", "bounce"),
+    Case("pushes.converted", "bounce", count=2),  # for the fallback mailbox
 )
 
 
@@ -73,7 +90,7 @@ def points_of(case: Case) -> list[Point]:
 async def die_at_each(cases: tuple[Case, ...], directory: Path, database: str) -> Outcome:
     points = [(point, case) for case in cases for point in points_of(case)]
     async with faxmax() as sandbox:
-        where = place(directory, database, sandbox.url)
+        where = replace(place(directory, database, sandbox.url), duplicates_within="1h", held_for="3s")
         sandbox.notify_url = where.push_url
         node = Node(where, lease_ms=LEASE_MS, points=[str(point) for point, _ in points])
         traffic = Traffic(7, lambda: [where])
@@ -92,13 +109,37 @@ async def die_at_each(cases: tuple[Case, ...], directory: Path, database: str) -
     return Outcome(traffic.ledger, books, breaches(traffic.ledger, books), list(node.errors))
 
 
-def _traffic(traffic: Traffic, case: Case) -> Coroutine[Any, Any, None]:
-    if case.by == "push":
-        return traffic.push(after=0)
+async def _traffic(traffic: Traffic, case: Case) -> None:
+    if case.by in {"push", "bounce"}:
+        push = traffic.received_fax()
+        push.comes_back = case.by == "bounce"
+        traffic.ledger.pushes.append(push)
+        await traffic.give(push)
+        return
+    mails = _mails(traffic, case)
+    traffic.ledger.mails += mails
+    async with asyncio.TaskGroup() as group:
+        for mail in mails:
+            group.create_task(traffic.deliver(mail))
+
+
+def _mails(traffic: Traffic, case: Case) -> list[Mail]:
+    serial, number = len(traffic.ledger.mails), traffic.number(case.fate)
+    match case.by:
+        case "preview":
+            return [preview_of((number,), serial)]
+        case "list":
+            return [mail_to((number, traffic.number(), traffic.number()), serial, is_listed=True)]
+        case "one of two":  # fails at once, and the other one is open for long
+            return [mail_to((traffic.number("0005"), traffic.number("0013")), serial)]
+        case "twice":
+            return [mail_to((number,), serial), mail_to((number,), serial + 1)]
+        case "late" | "wishes":
+            mail = mail_to((number,), serial)
+            mail.notify = "SUCCESS,FAILURE,DELAY"
+            return [mail]
     drawing = {"drawing": b"\x00\x01", "large drawing": bytes(LARGE)}.get(case.by, b"")
-    mail = mail_to((traffic.number(case.fate),), len(traffic.ledger.mails), drawing=drawing)
-    traffic.ledger.mails.append(mail)
-    return traffic.deliver(mail)
+    return [mail_to((number,), serial, drawing=drawing)]
 
 
 def judge(outcome: Outcome) -> None:
@@ -122,7 +163,10 @@ async def test_killed_before_and_after_each_step_nothing_is_lost_and_nothing_dou
     tmp_path: Path, postgresql_url: str
 ) -> None:
     """The same where the server ends the dead one's transaction, and its leases have to run out."""
-    steps = {"intake.accept", "faxes.submitting", "faxes.accepted", "messages.reported", "pushes.journal"}
+    steps = {
+        "intake.accept", "faxes.submitting", "faxes.accepted", "messages.reported", "pushes.journal", "bounces.take",
+        "notices.told", "deliveries.tried",
+    }  # fmt: skip
     ours = (Case("intake.stage", "large drawing"), Case("intake.let_go"))
     cases = ours + tuple(case for case in MAILS + PUSHES if case.step in steps)
     judge(await die_at_each(cases, tmp_path, postgresql_url))

@@ -77,7 +77,7 @@ async def in_hand(site: Site, node: Node) -> list[str]:
     end = time.monotonic() + 20
     try:
         while time.monotonic() < end:
-            books = await open_books(store, site.sandbox.url, node.place.mailbox)
+            books = await open_books(store, site.sandbox.url, node.place)
             rows = [*books.messages, *books.faxes, *books.pushes, *books.received, *books.outbox]
             if mine := [str(row.id) for row in rows if row.owner and owner in row.owner]:
                 return mine

@@ -6,6 +6,7 @@ again what got no 200. Each writes down what it was promised: that is what the b
 
 import asyncio
 import base64
+import email
 import io
 import json
 import re
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email import policy
 from email.message import EmailMessage
+from pathlib import Path
 from random import Random
 
 import httpx
@@ -33,6 +35,29 @@ AREAS = ("216", "212", "312", "232", "322", "224", "242", "262", "342", "362", "
 
 OUR_NUMBER = "902162222525"
 
+RECEPTION = "reception@example.com"
+
+BOUNCE = """\
+From: <MAILER-DAEMON@example.com>
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: text/plain
+
+The mailbox is full.
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mail.example.com
+
+Final-Recipient: rfc822; {recipient}
+Action: failed
+Status: 5.2.2
+
+--b--
+"""
+
 
 @dataclass(slots=True)
 class Mail:
@@ -40,14 +65,23 @@ class Mail:
 
     message_id: str
     numbers: tuple[str, ...]
+    """It is to become a fax to each of them, and to no other."""
     faxable: bool
     impatient: bool
     """Its client hangs up once before the answer comes, and sends it again."""
     content: bytes = field(repr=False)
+    to: tuple[str, ...] = ()
+    """Local parts of its recipients, where they are not the numbers."""
+    notify: str = ""
+    """NOTIFY of each RCPT (RFC 3461 §4.1)."""
     sent_whole: int = 0
     """How often all of it had left; each of these may have been accepted, even without an answer."""
     accepted: bool = False
     refusal: str = ""
+
+    @property
+    def is_preview(self) -> bool:
+        return not self.numbers
 
 
 @dataclass(slots=True)
@@ -63,6 +97,9 @@ class Push:
     taken: bool = False
     refusal: str = ""
     """The HTTP status of the last try that was not taken."""
+    comes_back: bool = False
+    """Its mail to ``reception@`` cannot be delivered, which a bounce tells; the bounce is accepted at last."""
+    returned: bool = False
 
 
 @dataclass(slots=True)
@@ -78,7 +115,12 @@ class Ledger:
     def unheard(self) -> list[str]:
         """What never was accepted, which nobody may blame on a daemon that is back."""
         mails = [f"mail {m.message_id} got no 250: {m.refusal or 'no answer'}" for m in self.mails if not m.accepted]
-        return mails + [f"push {push.fax_id} got no 200" for push in self.pushes if not push.taken]
+        mails += [f"push {push.fax_id} got no 200" for push in self.pushes if not push.taken]
+        return mails + [
+            f"the bounce of {push.fax_id} got no 250: {push.refusal}"
+            for push in self.pushes
+            if push.comes_back and not push.returned
+        ]
 
 
 class Traffic:
@@ -110,6 +152,8 @@ class Traffic:
         """Push it, again and again, until it is taken."""
         for body in push.bodies:
             push.taken = await self._post(body, push)
+        if push.comes_back:
+            await self._return(push)
 
     def number(self, fate: str = "") -> str:
         """One that nobody called yet, with the fate of those last four digits, or else to be delivered."""
@@ -130,7 +174,14 @@ class Traffic:
         numbers = tuple(dict.fromkeys(wanted))  # twice the same would be one fax with two recipients
         faxable = self._plan.random() > 0.15
         drawing = b"" if faxable else b"\x00\x01"
-        return mail_to(numbers, len(self.ledger.mails), drawing=drawing, impatient=self._plan.random() < 0.15)
+        impatient = self._plan.random() < 0.15
+        kind, serial = self._plan.random(), len(self.ledger.mails)
+        if kind < 0.1:
+            return preview_of(numbers, serial, drawing=drawing, impatient=impatient)
+        mail = mail_to(numbers, serial, drawing=drawing, impatient=impatient, is_listed=kind < 0.2)
+        if kind > 0.8:
+            mail.notify = "SUCCESS,FAILURE,DELAY"
+        return mail
 
     async def deliver(self, mail: Mail) -> None:
         """Send it, again and again, until it is accepted."""
@@ -153,7 +204,21 @@ class Traffic:
         push = self.received_fax()
         (whole,) = push.bodies
         push.bodies = self._plan.choice(((whole,), (whole,), (whole,), (push.announcement, whole), (whole, whole)))
+        push.comes_back = self._plan.random() < 0.25
         return push
+
+    async def _return(self, push: Push) -> None:
+        """What the mailbox of ``reception@`` would not have comes back to where its mail came from."""
+        for _ in range(MOST_TRIES):
+            where = self._chance.choice(self._places())
+            try:
+                if came_from := await asyncio.to_thread(_sender_of, where.mailbox, push.caller):
+                    await asyncio.to_thread(_bounce, push, came_from, where.smtp)
+            except (OSError, smtplib.SMTPException) as fault:
+                push.refusal = f"{type(fault).__name__}: {fault}"
+            if push.returned:
+                return
+            await asyncio.sleep(self._chance.uniform(0.05, 0.3))
 
     async def _post(self, body: bytes, push: Push) -> bool:
         for _ in range(MOST_TRIES):
@@ -172,8 +237,13 @@ class Traffic:
         return False
 
 
-def mail_to(numbers: tuple[str, ...], serial: int, *, drawing: bytes = b"", impatient: bool = False) -> Mail:
-    """A mail that no other serial number makes; a ``drawing`` is a part that cannot be faxed."""
+def mail_to(
+    numbers: tuple[str, ...], serial: int, *, drawing: bytes = b"", impatient: bool = False, is_listed: bool = False
+) -> Mail:
+    """A mail that no other serial number makes; a ``drawing`` is a part that cannot be faxed.
+
+    Where it ``is_listed``, all but the first number stand in a distribution list that is attached.
+    """
     mail = EmailMessage()
     mail["From"] = "Ayşe Yıldız <ayse@example.com>"
     mail["Subject"] = f"Fırtına {serial}"
@@ -181,7 +251,19 @@ def mail_to(numbers: tuple[str, ...], serial: int, *, drawing: bytes = b"", impa
     mail.set_content("Merhaba, ğüşıöç ĞÜŞİÖÇ.\r\n")
     if drawing:
         mail.add_attachment(drawing, maintype="application", subtype="x-cad", filename="çizim.dwg")
+    if is_listed and numbers[1:]:
+        mail.add_attachment("\r\n".join(numbers[1:]), filename="distribution-list.txt")
+        return Mail(
+            message_id, numbers, not drawing, impatient, mail.as_bytes(policy=policy.SMTP), to=(numbers[0],),
+        )  # fmt: skip
     return Mail(message_id, numbers, not drawing, impatient, mail.as_bytes(policy=policy.SMTP))
+
+
+def preview_of(numbers: tuple[str, ...], serial: int, *, drawing: bytes = b"", impatient: bool = False) -> Mail:
+    """The same mail, which asks what would become of it, and must become no fax."""
+    mail = mail_to(numbers, serial, drawing=drawing, impatient=impatient)
+    mail.numbers, mail.to = (), tuple(f"preview+{number}" for number in numbers)
+    return mail
 
 
 def push_from(caller: str, serial: int, *, trailing: int = 0) -> Push:
@@ -197,7 +279,8 @@ def _send(mail: Mail, port: int) -> None:
     with smtplib.SMTP("127.0.0.1", port, timeout=10) as smtp:
         smtp.ehlo()
         replies = [smtp.mail("ayse@example.com")]
-        replies += [smtp.rcpt(f"{number}@fax.example.com") for number in mail.numbers]
+        notify = (f"NOTIFY={mail.notify}",) if mail.notify else ()
+        replies += [smtp.rcpt(f"{local}@fax.example.com", notify) for local in mail.to or mail.numbers]
         replies.append(smtp.docmd("DATA"))
         if wrong := [reply for reply in replies if reply[0] >= 400]:
             mail.refusal = f"{wrong[0][0]} {wrong[0][1]!r}"
@@ -210,6 +293,27 @@ def _send(mail: Mail, port: int) -> None:
         code, words = smtp.getreply()
         mail.accepted = code == 250
         mail.refusal = "" if mail.accepted else f"{code} {words!r}"
+
+
+def _sender_of(mailbox: Path, caller: str) -> str:
+    """Which address the mail of that caller's fax to ``reception@`` left from; empty while it has not come."""
+    for path in mailbox.glob("received-*"):
+        mail = email.message_from_bytes(path.read_bytes(), policy=policy.default)
+        if mail["Delivered-To"] == RECEPTION and f"<{caller}@" in str(mail["From"]):
+            return str(mail["Return-Path"]).strip("<>")
+    return ""
+
+
+def _bounce(push: Push, came_from: str, port: int) -> None:
+    """A mail server's report to that address. Raises as :func:`_send`."""
+    report = BOUNCE.format(recipient=RECEPTION).replace("\n", "\r\n")
+    with smtplib.SMTP("127.0.0.1", port, timeout=10) as smtp:
+        smtp.ehlo()
+        smtp.mail("")
+        smtp.rcpt(came_from)
+        code, words = smtp.data(report)
+        push.returned = code == 250
+        push.refusal = "" if push.returned else f"{code} {words!r}"
 
 
 def _heads() -> Iterator[str]:
