@@ -6,8 +6,16 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+import structlog
 
 from fax_bridge.documents.worker import Documents
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_comes() -> Iterator[None]:
+    """Where a test sets the log up, the next one has it as it was: that one's output is gone by then."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -132,7 +132,7 @@ async def test_a_restart_refuses_no_connection(tmp_path: Path) -> None:
                 try:
                     assert await asyncio.to_thread(greeting, port) == "250"
                     greeted += 1
-                except (smtplib.SMTPServerDisconnected, smtplib.SMTPConnectError) as fault:
+                except (smtplib.SMTPServerDisconnected, smtplib.SMTPResponseException) as fault:
                     turned_away.append(fault)  # with a 421, by one that is stopping; a mail server comes again
                 except OSError as fault:
                     faults.append(fault)
