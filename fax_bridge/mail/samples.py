@@ -246,7 +246,14 @@ def _alerts(language: Language) -> list[Alert]:
         "report_undeliverable": {"message": message, "detail": f"{SENDER}: 550 5.1.1 no such user"},
     }  # fmt: skip
     asked: dict[str, dict[str, str]] = {
-        "duplicate_held": {"fax": fax, "number": "+90 216 222 25 25", "before": message, "at": at, "until": until},
+        "duplicate_held": {
+            "fax": fax,
+            "number": "+90 216 222 25 25",
+            "before": message,
+            "at": at,
+            "until": until,
+            "again": "902162222525+again@fax.example.com",
+        },
         "pages_wait": {"pages": "240", "until": until},
     }
     return [
