@@ -16,7 +16,7 @@ from fax_bridge.store.store import Store
 from tests.integration.test_receive import MAIL, rcpt, talk
 
 NUMBER = "902163334455"
-KNOWN = "normal, fine, superfine, a4, letter, legal, cover, nocover, at=, res=, paper=, cover=, cli="
+KNOWN = "normal, fine, superfine, a4, letter, legal, cover, nocover, again, at=, res=, paper=, cover=, cli="
 
 
 @pytest.fixture
