@@ -209,7 +209,7 @@ class Traffic:
 
     async def _return(self, push: Push) -> None:
         """What the mailbox of ``reception@`` would not have comes back to where its mail came from."""
-        for _ in range(MOST_TRIES):
+        for _ in range(4 * MOST_TRIES):  # in a long storm its mail may be a long time coming
             where = self._chance.choice(self._places())
             try:
                 if came_from := await asyncio.to_thread(_sender_of, where.mailbox, push.caller):
