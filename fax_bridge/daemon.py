@@ -161,7 +161,8 @@ async def running(
         stack.push_async_callback(_stop_workers, workers, tasks, grace)
 
         async def ready() -> bool:
-            return store.healthy and not any(task.done() for task in tasks)
+            takes_mail = "mail" in listening and listening["mail"]()
+            return takes_mail and store.healthy and not any(task.done() for task in tasks)
 
         app = webhook(settings, store, ready, [links(store, tokens)])
         https = _webhook_listeners(app, settings, handed)

@@ -7,7 +7,7 @@ comes from :mod:`fax_bridge.mail.words`; what stands in the values comes from ou
 import json
 from collections.abc import Sequence
 
-from fax_bridge.fax import Instant
+from fax_bridge.fax import Instant, Language
 from fax_bridge.mail.frame import alternatives, automatic, framed, parsed
 from fax_bridge.mail.headers import line, mailboxes, unstructured
 from fax_bridge.mail.letters import Alert, ReceivedFax
@@ -93,7 +93,7 @@ def alert_mail(alert: Alert, words: Words, *, sender: str, message_id: str, date
         alert.language,
         **said,
         about=line(alert.subject),
-        values={words.phrase(alert.language, f"alert_value.{name}"): v for name, v in values.items() if name != "line"},
+        values={_called(name, words, alert.language): v for name, v in values.items() if name != "line"},
         details=details,
         when=shown.when(date),
         zone=shown.zone(),
@@ -109,3 +109,9 @@ def alert_mail(alert: Alert, words: Words, *, sender: str, message_id: str, date
 
 MOST_DETAILS = 40
 """Lines of what the other side said in an alert."""
+
+
+def _called(name: str, words: Words, language: Language) -> str:
+    """One that nobody has named is shown by its key: an alert must not fail for a label."""
+    path = f"alert_value.{name}"
+    return words.phrase(language, path) if words.has_phrase(language, path) else name

@@ -233,6 +233,7 @@ def _alerts(language: Language) -> list[Alert]:
         },
         "account_paused": {"account": "default", "detail": "HTTP 401: invalid token"},
         "disk_low": {"free": "180 MB", "least": "512 MB"},
+        "loop_test": {"fax": fax, "minutes": "30", "state": "submitted"},
         "no_push": {"hours": "6"},
         "oldest_fax": {"minutes": "45"},
         "self_test": {"detail": "ş is missing"},

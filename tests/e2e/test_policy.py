@@ -105,7 +105,11 @@ async def test_one_book_is_not_another_to_the_guard_against_duplicates(tmp_path:
 
             await until(made)
         await until(held)
-        (asked,) = [mail for mail in bridge.mails("erp@example.net") if "Bekletiliyor" in str(mail["Subject"])]
+
+        async def told() -> list[EmailMessage] | None:
+            return [one for one in bridge.mails("erp@example.net") if "Bekletiliyor" in str(one["Subject"])] or None
+
+        (asked,) = await until(told)
         assert "contact-1+again@fax.example.com" in words_of(asked)
         lines = said(await command(bridge, "audit", "--json"))
         assert sorted(to for line in lines for to in line["to"] if line["act"] != "held") == sorted(

@@ -338,7 +338,8 @@ async def test_a_link_gives_the_fax_to_whoever_has_it_and_a_plain_404_to_all_oth
             assert answer.headers["cache-control"] == "private, no-store"
             assert "noindex" in answer.headers["x-robots-tag"]
             assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''faks-")
-            for path in ("/fax/", "/fax/x", found[1][:-2] + "aa", "/fax/" + "a" * 5000, "/fax/%C3%A7"):
+            forged = found[1][:-2] + ("b" if found[1][-2] == "a" else "a") + found[1][-1]
+            for path in ("/fax/", "/fax/x", forged, "/fax/" + "a" * 5000, "/fax/%C3%A7"):
                 assert (await http.get(path)).status_code == 404
             assert (await http.post(found[1])).status_code == 405
 

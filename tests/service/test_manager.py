@@ -130,8 +130,9 @@ async def test_a_restart_refuses_no_connection(tmp_path: Path) -> None:
             nonlocal greeted
             while not over:
                 try:
-                    assert await asyncio.to_thread(greeting, port) == "250"
-                    greeted += 1
+                    said = await asyncio.to_thread(greeting, port)
+                    assert said in {"250", "421"}  # by one that is stopping; a mail server comes again
+                    greeted += said == "250"
                 except (smtplib.SMTPServerDisconnected, smtplib.SMTPResponseException) as fault:
                     turned_away.append(fault)  # with a 421, by one that is stopping; a mail server comes again
                 except OSError as fault:
