@@ -168,7 +168,7 @@ class Preparer:
         return each or {Resolution(of_mail)}
 
     def _account(self, row: Work) -> Account:
-        return self._settings.faxmax.account(row.account) if self._knows(row.account) else self._settings.faxmax
+        return self._settings.faxmax.account_or_default(row.account)
 
     async def _record(
         self, tx: Tx, *, row: Work, listed: Sequence[Listed], prepared: Callable[[Tx], Awaitable[None]]
@@ -208,9 +208,6 @@ class Preparer:
         refused = partial(messages.refused, lease=lease, headers=headers, fates=(), result=result, detail=detail)
         await self._store.write(refused)
         event("document", lease.id, refused=detail or result)
-
-    def _knows(self, account: str) -> bool:
-        return account in self._settings.faxmax.account_names
 
 
 def _cover_asked(one: Any) -> str | None:

@@ -152,7 +152,7 @@ class Previewer:
         **made: Any,
     ) -> Preview:
         of_address = next((one.options["resolution"] for one in to if "resolution" in one.options), None)
-        of_sender = row.options.get("resolution") or self._account(row).resolution
+        of_sender = row.options.get("resolution") or self._settings.faxmax.account_or_default(row.account).resolution
         return Preview(
             message_id=row.id,
             to=row.mail_from,
@@ -211,9 +211,5 @@ class Previewer:
             )
         )
 
-    def _account(self, row: Work) -> Any:
-        faxmax = self._settings.faxmax
-        return faxmax.account(row.account) if row.account in faxmax.account_names else faxmax
-
     def _paper(self, row: Work) -> Paper:
-        return Paper(row.options.get("paper_size") or self._account(row).paper_size)
+        return Paper(row.options.get("paper_size") or self._settings.faxmax.account_or_default(row.account).paper_size)

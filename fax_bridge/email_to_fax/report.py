@@ -122,8 +122,7 @@ class Reporter:
 
     async def _pictures(self, row: Work, pdf: bytes, pages: int) -> tuple[bytes, ...]:
         """A report without pictures is better than none, or a late one."""
-        faxmax = self._settings.faxmax
-        account = faxmax.account(row.account) if row.account in faxmax.account_names else faxmax
+        account = self._settings.faxmax.account_or_default(row.account)
         resolution = Resolution(row.options.get("resolution") or account.resolution)
         paper = Paper(row.options.get("paper_size") or account.paper_size)
         try:

@@ -169,6 +169,10 @@ class FaxMax(Account):
             shared.pop(key.removesuffix("_file"), None)
         return Account.model_validate(shared | own)
 
+    def account_or_default(self, name: str) -> Account:
+        """The same; where the settings have lost it since, what holds for all of them."""
+        return self.account(name) if name in self.account_names else self
+
     @property
     def account_names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(("default", *self.accounts)))

@@ -6,7 +6,6 @@ import contextlib
 import os
 import pwd
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.tools import tool
 
 PAGE = Path(__file__).parents[2] / "docs" / "postfix.md"
@@ -93,7 +93,7 @@ async def postfix(bridge_port: int) -> AsyncIterator[int]:
             pytest.fail("Postfix's master has to be started by root")
         pytest.skip("Postfix's master has to be started by root")
     with tempfile.TemporaryDirectory(prefix="postfix-", dir="/var/tmp") as made:
-        home, port = Path(made), _free_port()
+        home, port = Path(made), free_port()
         _lay_out(home, port, bridge_port)
         auth = await asyncio.start_unix_server(_authenticate, home / "auth")
         await asyncio.to_thread((home / "auth").chmod, 0o666)
@@ -135,10 +135,3 @@ async def _up(port: int) -> None:
             return
         await asyncio.sleep(0.1)
     raise AssertionError("Postfix does not listen")
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import smtplib
-import socket
 import sys
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
@@ -18,12 +17,7 @@ from fax_bridge.faxmax.sandbox import Sandbox, SandboxSettings
 from fax_bridge.history import fax_list
 from fax_bridge.setting_sources import load
 from tests.e2e.conftest import SECRET, settings_text, until
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+from tests.ports import free_port
 
 
 class Process:

@@ -2,7 +2,6 @@
 
 import asyncio
 import smtplib
-import socket
 import ssl
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from fax_bridge.daemon import running
 from fax_bridge.setting_sources import load
 from tests.certificates import authority, signed
 from tests.integration.conftest import SETTINGS
+from tests.ports import free_port
 
 MORE = """
 [smtp.tls]
@@ -38,13 +38,6 @@ scanner = true
 report_to = ["office@example.com"]
 """
 FAX = "902163334455@fax.example.com"
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 async def test_the_daemon_opens_every_listener_that_is_set(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import OUR_NUMBER, SECRET, settings_text, until
-from tests.e2e.test_kill import Process, free_port
+from tests.e2e.test_kill import Process
 from tests.e2e.test_received import BOUNCE, say
 from tests.e2e.test_round_trips import fax_tiff
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import pytest
 
 from fax_bridge.documents.worker import Documents
 from fax_bridge.faxmax.sandbox import Sandbox, SandboxSettings
+from tests.ports import free_port
 from tests.postfix.server import Postfix
 from tests.tools import tool
 
@@ -128,13 +129,6 @@ class Site:
         """So many mails of somebody's, waited for."""
         await until(lambda: self.postfix.mailbox_size(who) >= count, seconds)
         return self.postfix.mails(who)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def _listens(port: int) -> bool:

@@ -23,6 +23,7 @@ from fax_bridge.faxmax.sandbox import Sandbox, SandboxSettings
 from fax_bridge.history import fax_list
 from fax_bridge.setting_sources import load
 from tests.e2e.conftest import SECRET, settings_text, until
+from tests.ports import free_port
 
 MOST_MEMORY = 80 * 1024 * 1024
 """Bytes that the daemon may keep after an attack; its allocator gives back late."""
@@ -151,12 +152,6 @@ def mails_of(directory: Path) -> list[EmailMessage]:
     new = directory / "Maildir" / "new"
     paths = sorted(new.glob("*")) if new.is_dir() else []
     return [email.message_from_bytes(path.read_bytes(), policy=policy.default) for path in paths]
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @asynccontextmanager
